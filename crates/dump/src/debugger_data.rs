@@ -83,5 +83,9 @@ impl DebuggerData {
         thread_stack_limit = 0x340;
         /// `KTHREAD.StackBase`.
         thread_stack_base = 0x344;
+        /// `ETHREAD.IrpList`.
+        thread_irp_list = 0x34c;
+        /// `EPROCESS.Peb`.
+        process_peb = 0x2aa;
     }
 }

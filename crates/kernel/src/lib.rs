@@ -1,0 +1,103 @@
+//! The NT view of a dump: which module an address lies in, trap frames, the threads and processes a minidump brings, IRPs and
+//! device stacks.
+//!
+//! Structures that Windows documents (`wdm.h`) are read at their documented offsets. For the opaque ones, the offsets come
+//! from the dump's own KDDEBUGGER_DATA64 wherever it names them, and from their neighbours otherwise; every such rule says
+//! what it was verified on.
+#![forbid(unsafe_code)]
+
+mod io;
+mod modules;
+mod power;
+mod thread;
+mod trap_frame;
+
+pub use io::{DeviceObject, DriverObject, Irp, StackLocation, attached_devices, unicode_string};
+pub use modules::{Module, Modules, Place};
+pub use power::{PowerTriage, power_triage};
+pub use thread::{Process, Thread};
+pub use trap_frame::{TrapFrame, find_trap_frames, full_registers};
+
+use bugcheck_dump::{Dump, Memory, Registers, VirtAddr};
+use bugcheck_unwind::{Frame, Stack};
+
+/// A dump seen as NT.
+pub struct Kernel<'a> {
+    /// The dump underneath.
+    pub dump: &'a Dump,
+    /// Loaded and unloaded modules.
+    pub modules: Modules,
+    memory: Memory<'a>,
+}
+
+impl<'a> Kernel<'a> {
+    /// Builds the view: module lists are sorted, nothing else is read yet.
+    #[must_use]
+    pub fn new(dump: &'a Dump) -> Self {
+        let memory = dump.memory();
+        let modules = dump.triage().map_or_else(Modules::default, |triage| Modules::new(&triage.drivers, &triage.unloaded_drivers, memory));
+        Self { dump, modules, memory }
+    }
+
+    /// The dump's memory.
+    #[must_use]
+    pub fn memory(&self) -> Memory<'a> {
+        self.memory
+    }
+
+    /// Bytes in a pointer.
+    #[must_use]
+    pub fn width(&self) -> usize {
+        self.dump.header().arch.pointer_width()
+    }
+
+    /// True for an address in kernel space.
+    #[must_use]
+    pub fn is_kernel_address(&self, address: u64) -> bool {
+        let arch = self.dump.header().arch;
+        address >= arch.kernel_start() && (arch.pointer_width() == 8 || address <= 0xffff_ffff)
+    }
+
+    /// The registers of the processor that called KeBugCheckEx: `KPRCB.Context`, which the header's own CONTEXT may differ from.
+    #[must_use]
+    pub fn bug_check_context(&self) -> Option<Registers> {
+        let triage = self.dump.triage()?;
+        let prcb = self.dump.part(triage.prcb.as_ref()?);
+        let pointer = prcb.pointer(triage.debugger_data.as_ref()?.prcb_context()?, self.width())?;
+        self.context_at(VirtAddr(pointer))
+    }
+
+    /// The CONTEXT record at an address.
+    #[must_use]
+    pub fn context_at(&self, address: VirtAddr) -> Option<Registers> {
+        let arch = self.dump.header().arch;
+        let mut bytes = vec![0; arch.context_size()];
+        self.memory.try_read_exact(address, &mut bytes)?;
+        Registers::from_context(arch, bugcheck_dump::Fields(&bytes))
+    }
+
+    /// The EXCEPTION_RECORD at an address.
+    #[must_use]
+    pub fn exception_at(&self, address: VirtAddr) -> Option<bugcheck_dump::ExceptionRecord> {
+        let arch = self.dump.header().arch;
+        let mut bytes = vec![0; bugcheck_dump::ExceptionRecord::size(arch)];
+        self.memory.try_read_exact(address, &mut bytes)?;
+        bugcheck_dump::ExceptionRecord::parse(arch, bugcheck_dump::Fields(&bytes))
+    }
+
+    /// The frames above a set of registers.
+    #[must_use]
+    pub fn walk(&self, registers: &Registers) -> Vec<Frame> {
+        bugcheck_unwind::walk(self, registers)
+    }
+}
+
+impl Stack for Kernel<'_> {
+    fn read(&self, address: u64, buffer: &mut [u8]) -> usize {
+        self.memory.read(VirtAddr(address), buffer).unwrap_or(0)
+    }
+
+    fn may_be_code(&self, address: u64) -> bool {
+        self.modules.may_be_code(address)
+    }
+}
