@@ -78,7 +78,11 @@ fn clean(chars: impl Iterator<Item = char>) -> String {
 /// Bits `first..=last` of a register, as a number.
 pub(crate) fn bits(value: u64, first: u32, last: u32) -> u64 {
     let width = last.saturating_sub(first).saturating_add(1).min(64);
-    let mask = if width == 64 { u64::MAX } else { (1 << width) - 1 };
+    let mask = if width == 64 {
+        u64::MAX
+    } else {
+        (1 << width) - 1
+    };
     value.checked_shr(first).unwrap_or(0) & mask
 }
 

@@ -93,7 +93,12 @@ impl Blame {
         self
     }
 
-    pub(crate) fn finding(self, severity: Severity, sentence: String, details: Vec<Detail>) -> Finding {
+    pub(crate) fn finding(
+        self,
+        severity: Severity,
+        sentence: String,
+        details: Vec<Detail>,
+    ) -> Finding {
         Finding {
             part: self.part,
             confidence: self.confidence,

@@ -323,7 +323,9 @@ impl Code {
                 ..
             } => {
                 let timeout = if timeout { " that timed out" } else { "" };
-                format!("a bus or interconnect error during {request} to {target}{timeout} ({participation})")
+                format!(
+                    "a bus or interconnect error during {request} to {target}{timeout} ({participation})"
+                )
             }
             Self::Other(code) => format!("error code {code:#06x}, which has no published meaning"),
         }
@@ -336,11 +338,18 @@ fn cache_phrase(request: Request, transaction: Transaction, level: u8) -> String
         Transaction::Data => "data cache",
         _ => "cache or memory hierarchy",
     };
-    format!("an error in the {} {unit} during {request}", level_name(level))
+    format!(
+        "an error in the {} {unit} during {request}",
+        level_name(level)
+    )
 }
 
 fn memory_phrase(operation: MemoryOperation, channel: Option<u8>, as_cache: bool) -> String {
-    let kind = if as_cache { "memory used as a cache" } else { "memory" };
+    let kind = if as_cache {
+        "memory used as a cache"
+    } else {
+        "memory"
+    };
     let channel = channel.map_or(String::new(), |c| format!(" on channel {c}"));
     format!("a {kind} error during {operation}{channel}")
 }
@@ -420,7 +429,8 @@ impl Bank {
         match self.flags {
             Flags { valid: false, .. } => Severity::Informational,
             Flags {
-                context_corrupt: true, ..
+                context_corrupt: true,
+                ..
             } => Severity::Fatal,
             Flags {
                 uncorrected: true, ..
@@ -476,12 +486,17 @@ impl Bank {
         let blame = match &self.vendor_bits {
             VendorBits::Intel(_) => intel::blame(self.code),
             VendorBits::Amd(b) => amd::blame(b, self.code),
-            VendorBits::Unknown => intel::blame(self.code)
-                .weaken(0.8, "the processor's vendor is not known and Intel's table was used"),
+            VendorBits::Unknown => intel::blame(self.code).weaken(
+                0.8,
+                "the processor's vendor is not known and Intel's table was used",
+            ),
         };
         if self.severity() == Severity::Corrected {
             return Blame {
-                why: format!("{}; hardware corrected it, so by itself it crashes nothing", blame.why),
+                why: format!(
+                    "{}; hardware corrected it, so by itself it crashes nothing",
+                    blame.why
+                ),
                 ..blame
             };
         }
@@ -496,7 +511,10 @@ impl Bank {
         d.add("bank", r.bank);
         d.add("MCi_STATUS", Some(format!("{:#018x}", r.status)));
         d.list("flags", &self.flags.names());
-        d.add("error code", Some(format!("{:#06x}", bits(r.status, 0, 15))));
+        d.add(
+            "error code",
+            Some(format!("{:#06x}", bits(r.status, 0, 15))),
+        );
         d.hex("address", self.address());
         d.hex("MCi_MISC", self.flags.misc_valid.then_some(r.misc));
         match &self.vendor_bits {

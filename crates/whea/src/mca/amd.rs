@@ -103,7 +103,11 @@ impl Bits {
                 code.phrase()
             ),
             (None, Some(error)) => format!("{error} (northbridge)"),
-            (None, None) => format!("{} (extended error {}, unit unknown)", code.phrase(), self.extended_code),
+            (None, None) => format!(
+                "{} (extended error {}, unit unknown)",
+                code.phrase(),
+                self.extended_code
+            ),
         }
     }
 
@@ -138,7 +142,10 @@ impl Bits {
         let unknown = (self.unit.is_none() && self.scalable != Some(false)).then_some("unknown");
         d.add("unit", self.unit.map(|u| u.name).or(unknown));
         d.hex("MCA_IPID", registers.ipid);
-        d.hex("MCA_SYND", registers.syndrome.filter(|_| self.syndrome_valid));
+        d.hex(
+            "MCA_SYND",
+            registers.syndrome.filter(|_| self.syndrome_valid),
+        );
         d.yes("scalable bank", self.scalable);
     }
 }
@@ -162,7 +169,10 @@ pub(super) fn blame(b: &Bits, code: Code) -> Blame {
         (None, _) => code_blame(code),
     };
     if b.poison {
-        return blame.weaken(0.5, "the data was already marked bad, so it was damaged elsewhere");
+        return blame.weaken(
+            0.5,
+            "the data was already marked bad, so it was damaged elsewhere",
+        );
     }
     blame
 }
@@ -170,20 +180,30 @@ pub(super) fn blame(b: &Bits, code: Code) -> Blame {
 fn unit_blame(unit: &Unit, extended_code: u8) -> Blame {
     let why = match unit.part {
         Part::Cpu => "the unit is inside the processor package",
-        Part::Memory => "the memory controller saw it: a module, its slot, its settings, or the path to it",
+        Part::Memory => {
+            "the memory controller saw it: a module, its slot, its settings, or the path to it"
+        }
         _ => "the unit is in the processor package, but what it talks to is outside",
     };
     let blame = Blame::new(unit.part, unit.confidence, why);
     match (unit.short, extended_code) {
-        ("EX", 0) => blame.weaken(0.6, "a core that waits too long may wait for memory or a device"),
-        ("PIE", 2) | ("CS", _) | ("PIE", 1) => {
-            blame.weaken(0.9, "the fabric depends on memory clock and on-package voltages as well")
-        }
+        ("EX", 0) => blame.weaken(
+            0.6,
+            "a core that waits too long may wait for memory or a device",
+        ),
+        ("PIE", 2) | ("CS", _) | ("PIE", 1) => blame.weaken(
+            0.9,
+            "the fabric depends on memory clock and on-package voltages as well",
+        ),
         ("LS", 9 | 10 | 19..=21) | ("IF", 12 | 13) => {
             blame.weaken(0.5, "the unit received data that was bad before it came")
         }
         ("UMC", 1) => blame.weaken(0.6, "poisoned data passed through the controller"),
-        ("UMC", 6 | 7) => Blame::new(Part::Cpu, 0.8, "the controller's own storage is inside the processor"),
+        ("UMC", 6 | 7) => Blame::new(
+            Part::Cpu,
+            0.8,
+            "the controller's own storage is inside the processor",
+        ),
         _ => blame,
     }
 }

@@ -89,7 +89,9 @@ impl Bits {
 
     pub(super) fn recovery_words(&self) -> &'static str {
         match self.recovery {
-            Some(Recovery::NoAction) => "it was not corrected, but the damaged data was not used yet",
+            Some(Recovery::NoAction) => {
+                "it was not corrected, but the damaged data was not used yet"
+            }
             Some(Recovery::Optional) => "it was not corrected, but work could go on",
             Some(Recovery::Required) => {
                 "it was not corrected and the running code could not go on without recovery"
@@ -99,13 +101,19 @@ impl Bits {
     }
 
     pub(super) fn details(&self, d: &mut Details) {
-        d.add("model-specific code", Some(format!("{:#06x}", self.model_code)));
+        d.add(
+            "model-specific code",
+            Some(format!("{:#06x}", self.model_code)),
+        );
         d.add("corrected errors counted", self.corrected_count);
         d.add("corrected-error tracking", self.threshold);
         d.add("address kind", self.address_mode);
         d.yes("status edited by firmware", self.firmware_updated);
         if self.filtered {
-            d.add("filtering", Some("further corrected errors of this region are not reported"));
+            d.add(
+                "filtering",
+                Some("further corrected errors of this region are not reported"),
+            );
         }
         let recovery = self.recovery.map(|r| match r {
             Recovery::NoAction => "no action required (UCNA)",
@@ -144,17 +152,33 @@ pub(super) fn blame(code: Code) -> Blame {
             0.9,
             "the parity error is inside the processor; heat, voltage or overclocking can cause it too",
         ),
-        Code::SmmCodeAccess => (BoardFirmware, 0.7, "system-management code belongs to the firmware"),
+        Code::SmmCodeAccess => (
+            BoardFirmware,
+            0.7,
+            "system-management code belongs to the firmware",
+        ),
         Code::InternalTimer => (
             Cpu,
             0.5,
             "the core stopped making progress; unstable voltage or clock does this, but so does a device that \
              never answers an access",
         ),
-        Code::GenericIo => (Bus, 0.6, "input and output go to devices, whose failure the processor only reports"),
-        Code::InternalUnclassified(_) => (Cpu, 0.6, "it is internal to the processor package, but has no class"),
+        Code::GenericIo => (
+            Bus,
+            0.6,
+            "input and output go to devices, whose failure the processor only reports",
+        ),
+        Code::InternalUnclassified(_) => (
+            Cpu,
+            0.6,
+            "it is internal to the processor package, but has no class",
+        ),
         Code::GenericCache { .. } => (Cpu, 0.85, "the caches are inside the processor"),
-        Code::Tlb { .. } => (Cpu, 0.9, "address-translation buffers are inside the processor"),
+        Code::Tlb { .. } => (
+            Cpu,
+            0.9,
+            "address-translation buffers are inside the processor",
+        ),
         Code::Cache { level: 3, .. } => (
             Cpu,
             0.8,
@@ -169,9 +193,21 @@ pub(super) fn blame(code: Code) -> Blame {
         Code::Bus {
             target: Target::Memory,
             ..
-        } => (Bus, 0.35, "the request went to memory over an interconnect; either end can be at fault"),
-        Code::Bus { timeout: true, .. } => (Bus, 0.5, "a request was not answered; whatever should have answered is suspect"),
-        Code::Bus { .. } => (Bus, 0.45, "the processor reports it, but another device on the interconnect may have caused it"),
+        } => (
+            Bus,
+            0.35,
+            "the request went to memory over an interconnect; either end can be at fault",
+        ),
+        Code::Bus { timeout: true, .. } => (
+            Bus,
+            0.5,
+            "a request was not answered; whatever should have answered is suspect",
+        ),
+        Code::Bus { .. } => (
+            Bus,
+            0.45,
+            "the processor reports it, but another device on the interconnect may have caused it",
+        ),
         Code::Other(_) => (Unknown, 0.2, "the code has no published meaning"),
     };
     Blame::new(part, confidence, why)

@@ -134,7 +134,9 @@ pub(super) fn decode_1(b: Bytes<'_>, _: &Context) -> Option<Body> {
         node: short(3, 32),
         card: short(4, 34),
         module: short(5, 36),
-        bank: short(6, 38).or_else(|| short(19, 38)).or_else(|| short(20, 38)),
+        bank: short(6, 38)
+            .or_else(|| short(19, 38))
+            .or_else(|| short(20, 38)),
         device: wide(7, 40),
         row: wide(8, 42).or_else(|| wide(18, 42)).map(|r| r | high_row),
         column: wide(9, 44),
@@ -159,7 +161,9 @@ pub(super) fn decode_2(b: Bytes<'_>, _: &Context) -> Option<Body> {
         node: short(3, 32),
         card: short(4, 34),
         module: short(5, 36),
-        bank: short(6, 38).or_else(|| short(20, 38)).or_else(|| short(21, 38)),
+        bank: short(6, 38)
+            .or_else(|| short(20, 38))
+            .or_else(|| short(21, 38)),
         device: wide(7, 40),
         row: wide(8, 44),
         column: wide(9, 48),
@@ -174,7 +178,10 @@ impl Memory {
     /// Whether any field at all is marked valid.
     #[must_use]
     pub fn says_something(&self) -> bool {
-        self.status.is_some() || self.kind.is_some() || self.address.is_some() || self.module.is_some()
+        self.status.is_some()
+            || self.kind.is_some()
+            || self.address.is_some()
+            || self.module.is_some()
     }
 
     /// Where the memory is, in the words of the record.
@@ -200,15 +207,25 @@ impl Memory {
 
     fn blame(&self) -> Blame {
         if !self.says_something() {
-            let why = "the section is of the memory kind, but marks no field valid, so it only hints";
+            let why =
+                "the section is of the memory kind, but marks no field valid, so it only hints";
             return Blame::new(Part::Memory, 0.1, why);
         }
         let weak = matches!(
             self.kind,
-            Some(ErrorKind::InvalidAddress | ErrorKind::MasterAbort | ErrorKind::TargetAbort | ErrorKind::Watchdog)
+            Some(
+                ErrorKind::InvalidAddress
+                    | ErrorKind::MasterAbort
+                    | ErrorKind::TargetAbort
+                    | ErrorKind::Watchdog
+            )
         );
         if weak {
-            return Blame::new(Part::Memory, 0.5, "an access failed, which the accessing side can cause too");
+            return Blame::new(
+                Part::Memory,
+                0.5,
+                "an access failed, which the accessing side can cause too",
+            );
         }
         if self.kind == Some(ErrorKind::None) {
             return Blame::new(Part::Memory, 0.2, "the section says that there is no error");
@@ -235,14 +252,20 @@ impl Memory {
         let mut d = Details::default();
         d.add("error", self.kind);
         d.add("status", self.status.map(ErrorStatus::kind));
-        d.list("status flags", &self.status.map(ErrorStatus::flags).unwrap_or_default());
+        d.list(
+            "status flags",
+            &self.status.map(ErrorStatus::flags).unwrap_or_default(),
+        );
         d.hex("physical address", self.address);
         d.hex("address mask", self.address_mask);
         d.add("place", self.place());
         d.add("unit", descriptor.fru_text.as_ref());
         d.hex("SMBIOS handle of the array", self.card_handle);
         d.hex("SMBIOS handle of the module", self.module_handle);
-        self.blame()
-            .finding(severity, format!("Memory reported {what}{place} ({severity})."), d.0)
+        self.blame().finding(
+            severity,
+            format!("Memory reported {what}{place} ({severity})."),
+            d.0,
+        )
     }
 }

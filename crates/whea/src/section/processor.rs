@@ -45,7 +45,12 @@ const ERROR_TYPES: &[(u32, &str)] = &[
     (3, "micro-architectural"),
 ];
 
-const FLAGS: &[(u32, &str)] = &[(0, "restartable"), (1, "precise"), (2, "overflow"), (3, "corrected")];
+const FLAGS: &[(u32, &str)] = &[
+    (0, "restartable"),
+    (1, "precise"),
+    (2, "overflow"),
+    (3, "corrected"),
+];
 
 /// A processor error as any architecture can tell it. Fields not marked valid are absent.
 #[derive(Debug, Clone, PartialEq)]
@@ -130,9 +135,19 @@ impl Generic {
             format!("a {} error", kinds.join(" and "))
         };
         let blame = match self.error_type {
-            Some(t) if t & 0b1011 != 0 => Blame::new(Part::Cpu, 0.8, "the kind of error is inside the processor"),
-            Some(0b0100) => Blame::new(Part::Bus, 0.4, "a bus error that another device may have caused"),
-            _ => Blame::new(Part::Cpu, 0.4, "the processor reported it without saying what kind it is"),
+            Some(t) if t & 0b1011 != 0 => {
+                Blame::new(Part::Cpu, 0.8, "the kind of error is inside the processor")
+            }
+            Some(0b0100) => Blame::new(
+                Part::Bus,
+                0.4,
+                "a bus error that another device may have caused",
+            ),
+            _ => Blame::new(
+                Part::Cpu,
+                0.4,
+                "the processor reported it without saying what kind it is",
+            ),
         };
         let mut d = Details::default();
         d.add("architecture", self.architecture);
@@ -146,6 +161,10 @@ impl Generic {
         d.add("processor id", self.processor_id);
         d.hex("target address", self.target_address);
         d.hex("instruction pointer", self.instruction_pointer);
-        blame.finding(severity, format!("The processor reported {what} ({severity})."), d.0)
+        blame.finding(
+            severity,
+            format!("The processor reported {what} ({severity})."),
+            d.0,
+        )
     }
 }

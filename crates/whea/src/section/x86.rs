@@ -137,13 +137,17 @@ pub(super) fn decode(b: Bytes<'_>, _: &Context) -> Option<Body> {
     let mut at = FIXED_SIZE;
     let mut checks = Vec::new();
     for _ in 0..check_count {
-        let Some(body) = b.at(at, CHECK_SIZE) else { break };
+        let Some(body) = b.at(at, CHECK_SIZE) else {
+            break;
+        };
         checks.extend(Check::read(Bytes(body)));
         at += CHECK_SIZE;
     }
     let mut contexts = Vec::new();
     for _ in 0..context_count {
-        let Some((context, size)) = SavedContext::read(b.rest(at)) else { break };
+        let Some((context, size)) = SavedContext::read(b.rest(at)) else {
+            break;
+        };
         contexts.push(context);
         at += size;
     }
@@ -176,7 +180,9 @@ impl Check {
             ..Self::empty(kind)
         };
         Some(match (raw, kind) {
-            (Some(raw), CheckKind::Cache | CheckKind::Tlb | CheckKind::Bus) => check.with_access(raw),
+            (Some(raw), CheckKind::Cache | CheckKind::Tlb | CheckKind::Bus) => {
+                check.with_access(raw)
+            }
             (Some(raw), CheckKind::MicroArchitecture) => check.with_internal(raw),
             _ => check,
         })
@@ -217,7 +223,9 @@ impl Check {
             precise: flag(5, 27),
             restartable: flag(6, 28),
             overflow: flag(7, 29),
-            participation: field(8, 30, 31).filter(|_| bus).map(Participation::from_code),
+            participation: field(8, 30, 31)
+                .filter(|_| bus)
+                .map(Participation::from_code),
             timeout: flag(9, 32).filter(|_| bus),
             target: field(10, 33, 34).filter(|_| bus).map(Target::from_code),
             ..self
@@ -238,7 +246,9 @@ impl Check {
     }
 
     fn phrase(&self) -> String {
-        let during = self.request.map_or(String::new(), |r| format!(" during {r}"));
+        let during = self
+            .request
+            .map_or(String::new(), |r| format!(" during {r}"));
         let level = self.level.map_or(String::new(), |l| format!("level {l} "));
         match self.kind {
             CheckKind::Cache => format!("a {level}cache error{during}"),
@@ -256,9 +266,17 @@ impl Check {
 
     fn blame(&self) -> Blame {
         match self.kind {
-            CheckKind::Cache | CheckKind::Tlb => Blame::new(Part::Cpu, 0.85, "the unit is inside the processor"),
-            CheckKind::Bus => Blame::new(Part::Bus, 0.4, "another device on the bus may have caused it"),
-            CheckKind::MicroArchitecture => Blame::new(Part::Cpu, 0.7, "it is internal to the processor"),
+            CheckKind::Cache | CheckKind::Tlb => {
+                Blame::new(Part::Cpu, 0.85, "the unit is inside the processor")
+            }
+            CheckKind::Bus => Blame::new(
+                Part::Bus,
+                0.4,
+                "another device on the bus may have caused it",
+            ),
+            CheckKind::MicroArchitecture => {
+                Blame::new(Part::Cpu, 0.7, "it is internal to the processor")
+            }
             CheckKind::Unknown(_) => Blame::new(Part::Cpu, 0.3, "the kind of check is unknown"),
         }
     }
@@ -309,12 +327,18 @@ impl Processor {
     #[must_use]
     pub fn model(&self) -> Option<CpuModel> {
         let [eax, ..] = self.cpuid?;
-        u32::try_from(eax & 0xffff_ffff).ok().map(CpuModel::from_signature)
+        u32::try_from(eax & 0xffff_ffff)
+            .ok()
+            .map(CpuModel::from_signature)
     }
 
     pub(super) fn findings(&self, severity: Severity) -> Vec<Finding> {
         if self.checks.is_empty() {
-            let blame = Blame::new(Part::Cpu, 0.3, "the section names a processor but holds no check");
+            let blame = Blame::new(
+                Part::Cpu,
+                0.3,
+                "the section names a processor but holds no check",
+            );
             let sentence = format!("A processor reported an error without details ({severity}).");
             return vec![blame.finding(severity, sentence, Vec::new())];
         }
