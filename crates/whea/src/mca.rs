@@ -8,6 +8,8 @@
 pub mod amd;
 pub mod intel;
 
+use std::fmt;
+
 use crate::Part;
 use crate::bytes::{bit, bits};
 use crate::finding::{Blame, Detail, Details, Finding};
@@ -50,6 +52,20 @@ impl CpuModel {
             model,
             stepping: u8::try_from(field(0, 3)).unwrap_or(0),
         }
+    }
+}
+
+impl fmt::Display for CpuModel {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            family,
+            model,
+            stepping,
+        } = self;
+        write!(
+            f,
+            "family {family:#x}, model {model:#x}, stepping {stepping}"
+        )
     }
 }
 
@@ -508,6 +524,7 @@ impl Bank {
     pub fn details(&self) -> Vec<Detail> {
         let mut d = Details::default();
         let r = &self.registers;
+        d.add("processor model", self.model);
         d.add("bank", r.bank);
         d.add("MCi_STATUS", Some(format!("{:#018x}", r.status)));
         d.list("flags", &self.flags.names());

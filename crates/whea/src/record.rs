@@ -14,6 +14,11 @@ const HEADER_SIZE: usize = 128;
 /// More sections than this are not read; real records have a handful.
 const MAX_SECTIONS: usize = 256;
 
+/// From here on a finding has something to say.
+const SPEAKS: f64 = 0.3;
+/// Up to here it only says that a section is there.
+const SILENT: f64 = 0.1;
+
 /// The header of a record (UEFI specification, appendix N.2.1; `WHEA_ERROR_RECORD_HEADER` of the SDK).
 #[derive(Debug, Clone, PartialEq)]
 pub struct Header {
@@ -320,6 +325,10 @@ impl Record {
             .collect();
         if findings.is_empty() {
             findings.push(self.bare_finding());
+        }
+        // What says nothing stays out when something speaks.
+        if findings.iter().any(|f| f.confidence >= SPEAKS) {
+            findings.retain(|f| f.confidence > SILENT);
         }
         findings.sort_by(|a, b| b.confidence.total_cmp(&a.confidence));
         findings.dedup();

@@ -59,7 +59,7 @@ pub struct MachineCheck {
     pub bank: Bank,
     /// Further banks with errors.
     pub more_banks: Vec<Bank>,
-    /// Whether Windows recovered, where the version says.
+    /// Whether Windows recovered, where the version says and recovery was tried.
     pub recovered: Option<bool>,
 }
 
@@ -105,9 +105,14 @@ pub(super) fn decode(b: Bytes<'_>, context: &Context) -> Option<Body> {
             .map(bank)
             .collect(),
         bank: bank(first),
-        // RecoveryInfo: failure reason, action, then ActionRequired, RecoverySucceeded.
-        recovered: b.u8(281).filter(|_| version >= 3).map(|v| v != 0),
+        recovered: recovered(b).filter(|_| version >= 3),
     })))
+}
+
+/// `RecoveryInfo`: the action's first bit says whether recovery was tried, a later byte whether it worked.
+fn recovered(b: Bytes<'_>) -> Option<bool> {
+    let tried = bit(b.u32(276)?.into(), 0);
+    b.u8(281).filter(|_| tried).map(|v| v != 0)
 }
 
 fn more_registers(
@@ -154,9 +159,11 @@ impl MachineCheck {
         let g = self.global_status;
         d.add("logical processor", Some(self.processor));
         d.add("APIC id", self.apic_id);
-        d.hex("MCG_STATUS", Some(g.0));
-        d.yes("machine check in progress", Some(g.in_progress()));
-        d.yes("could restart", Some(g.restart_ip_valid()));
+        if g.0 != 0 {
+            d.hex("MCG_STATUS", Some(g.0));
+            d.yes("machine check in progress", Some(g.in_progress()));
+            d.yes("could restart", Some(g.restart_ip_valid()));
+        }
         d.hex("MCG_CAP", self.capability);
         d.add("banks", self.capability.map(|c| bits(c, 0, 7)));
         d.hex(

@@ -262,6 +262,10 @@ impl Memory {
         d.add("unit", descriptor.fru_text.as_ref());
         d.hex("SMBIOS handle of the array", self.card_handle);
         d.hex("SMBIOS handle of the module", self.module_handle);
+        if !self.says_something() {
+            let sentence = "The record has a memory section, but no field of it is marked valid.";
+            return self.blame().finding(severity, sentence.to_owned(), d.0);
+        }
         self.blame().finding(
             severity,
             format!("Memory reported {what}{place} ({severity})."),
