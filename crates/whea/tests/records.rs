@@ -1,6 +1,7 @@
 //! Real records and events, read whole. Expected values were read by hand from the bytes.
 //!
 //! The files are not part of the repository: `BUGCHECK_SHARED` names the folder that has them.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
 use std::path::PathBuf;
 

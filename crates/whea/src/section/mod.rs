@@ -18,6 +18,8 @@ use crate::words::{Severity, set_bits};
 use crate::{Guid, Note, Part};
 
 pub(crate) const DESCRIPTOR_SIZE: usize = 72;
+/// A longer body is read only so far. Descriptors may overlap, so this bounds what a small hostile record can ask for.
+const MAX_BODY: usize = 256 * 1024;
 
 /// A section descriptor (UEFI specification, appendix N.2.2; `WHEA_ERROR_RECORD_SECTION_DESCRIPTOR` of the SDK).
 #[derive(Debug, Clone, PartialEq)]
@@ -83,12 +85,13 @@ impl Descriptor {
             .map(|(_, name, _)| *name)
     }
 
-    /// As much of the body as the record holds.
+    /// As much of the body as the record holds and this crate reads.
     fn body<'a>(&self, record: Bytes<'a>) -> &'a [u8] {
         let offset = usize::try_from(self.offset).unwrap_or(usize::MAX);
         let length = usize::try_from(self.length).unwrap_or(usize::MAX);
         let rest = record.rest(offset).0;
-        rest.get(..length).unwrap_or(rest)
+        let read = rest.len().min(length).min(MAX_BODY);
+        rest.get(..read).unwrap_or(rest)
     }
 }
 
@@ -362,7 +365,7 @@ pub(crate) fn read(
         let have = data.len();
         notes.push(Note::new(
             at,
-            format!("{called} claims {claimed} bytes at {at:#x}, but the record holds {have}"),
+            format!("{called} claims {claimed} bytes at {at:#x}, of which {have} were read"),
         ));
     }
     let decode = kind.and_then(|(_, _, decode)| *decode);
