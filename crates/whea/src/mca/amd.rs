@@ -1,9 +1,10 @@
 //! AMD's part of `MCi_STATUS`, with the scalable extension (SMCA) of family 17h and later.
 //!
 //! Bits: AMD64 APM vol. 2, "Machine Check Architecture" (legacy and MCAX `MCi_STATUS`). Unit types (`MCA_IPID`: hardware
-//! id and bank type) and their error codes: AMD's Processor Programming References of families 17h and 19h, section
-//! "Machine Check Architecture Extensions"; the numbers were cross-checked with the public tables of the Linux kernel.
-//! AMD has given some of the codes other meanings on later models, so a name here is a strong hint, not a proof.
+//! id and bank type) and their error codes are those of AMD's Processor Programming References for families 17h and 19h,
+//! section "Machine Check Architecture Extensions", in the numbering that the Linux kernel's public tables give; the words
+//! are our own. Real records show two of the units, PIE and DE. AMD has given
+//! some codes other meanings on later models, so a name here is a strong hint, not a proof.
 
 use super::{Code, CpuModel, Registers};
 use crate::Part;

@@ -1,5 +1,5 @@
 //! Records that firmware kept (UEFI specification, appendix N.2.10; `WHEA_FIRMWARE_ERROR_RECORD_REFERENCE`). The header is 16
-//! bytes long up to revision 0 and 32 bytes with a GUID after it; what follows is the platform's own.
+//! bytes long up to revision 1 and 32 bytes with a GUID from revision 2 on; what follows is the platform's own.
 
 use super::{Body, Context};
 use crate::bytes::Bytes;
@@ -36,7 +36,7 @@ pub struct Reference {
 
 pub(super) fn decode(b: Bytes<'_>, _: &Context) -> Option<Body> {
     let revision = b.u8(1)?;
-    let format = b.guid(16).filter(|_| revision >= 1);
+    let format = b.guid(16).filter(|_| revision >= 2);
     Some(Body::Firmware(Reference {
         kind: RecordKind::from_code(b.u8(0)?.into()),
         revision,
