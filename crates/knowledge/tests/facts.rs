@@ -9,7 +9,7 @@ use bugcheck_knowledge::{
 fn documented() -> impl Iterator<Item = u32> {
     include_str!("documented_codes.txt")
         .lines()
-        .map(|line| u32::from_str_radix(line.trim_start_matches("0x"), 16).unwrap())
+        .filter_map(|line| u32::from_str_radix(line.trim_start_matches("0x"), 16).ok())
 }
 
 #[test]
