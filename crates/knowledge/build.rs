@@ -40,7 +40,7 @@ fn generate() -> Outcome<()> {
     write("windows.rs", &releases(&knowledge.join("windows.csv"))?)?;
     write(
         "misnomers.rs",
-        &misnomers(&knowledge.join("misnomers.toml"))?,
+        &misnomers(&knowledge.join("misnomers.toml"), &bug_checks)?,
     )
 }
 
@@ -611,11 +611,20 @@ struct MisnomerRow {
     text: String,
 }
 
-fn misnomers(path: &Path) -> Outcome<String> {
+fn misnomers(path: &Path, bug_checks: &[BugCheck]) -> Outcome<String> {
     let file: MisnomerFile = toml::from_str(&read(path)?).at(path.display())?;
     let mut rows = Vec::new();
     for row in &file.misnomer {
-        rows.push(misnomer(row).at(format_args!("{}: {:?}", path.display(), row.names))?);
+        let place = format!("{}: {}", path.display(), row.names.join(", "));
+        rows.push(misnomer(row).at(&place)?);
+        for text in &row.means {
+            let meant = code(text).at(&place)?;
+            if !bug_checks.iter().any(|known| known.code == meant) {
+                return Err(format!(
+                    "{place}: it means {meant:#x}, which is no known bug check"
+                ));
+            }
+        }
     }
     Ok(table("MISNOMERS", "Misnomer", rows))
 }

@@ -8,6 +8,7 @@
 mod bugchecks;
 mod modules;
 mod render;
+mod search;
 mod status;
 mod vocabulary;
 mod windows;
@@ -15,6 +16,7 @@ mod windows;
 pub use bugchecks::{BugCheck, Case, Parameter, Value, base_code, bug_check, bug_checks, name};
 pub use modules::{Module, module, modules};
 pub use render::Explained;
+pub use search::{Hit, How, Lookup, search};
 pub use status::{Status, status, status_named};
 pub use vocabulary::{Cause, Format, Kind, Role};
 pub use windows::{Release, windows_release};

@@ -26,7 +26,7 @@ pub struct Module {
 }
 
 impl Module {
-    /// Whether it comes with Windows.
+    /// Whether Microsoft makes it.
     #[must_use]
     pub fn is_microsoft(&self) -> bool {
         self.vendor == "Microsoft"

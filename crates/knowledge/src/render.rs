@@ -172,7 +172,7 @@ const TICK_US: u64 = 15_625;
 fn about_seconds(value: u64, per_second: u64) -> String {
     match value / per_second {
         0 => String::new(),
-        seconds if per_second == 1000 && value % per_second == 0 => format!(" ({seconds} s)"),
+        seconds if value.is_multiple_of(per_second) => format!(" ({seconds} s)"),
         seconds => format!(" (about {seconds} s)"),
     }
 }
@@ -412,10 +412,7 @@ mod tests {
             shown(Format::Milliseconds, 120_000),
             "it: 120000 ms (120 s)"
         );
-        assert_eq!(
-            shown(Format::Ascii, 0x0074_656e),
-            "it: \"net\" (0x74656e)"
-        );
+        assert_eq!(shown(Format::Ascii, 0x0074_656e), "it: \"net\" (0x74656e)");
         assert_eq!(shown(Format::Ascii, 0x0043_0041), "it: \"AC\" (0x430041)");
         assert!(!shown(Format::Ticks, u64::MAX).is_empty());
     }
