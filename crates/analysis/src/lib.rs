@@ -1,1 +1,305 @@
-//! x
+//! One dump → what happened, where, who is suspected and why.
+//!
+//! The order of truth: decode, check for consistency, gather evidence, rank suspects, plan. Each stage is a module; the
+//! knowledge of single bug checks is in [`recipes`](self) and adds evidence only. Nothing here reads logs or draws reports.
+#![forbid(unsafe_code)]
+
+mod address;
+pub mod bucket;
+mod case;
+mod fault;
+mod instruction;
+pub mod model;
+mod plan;
+mod recipes;
+mod redact;
+mod roles;
+mod start;
+mod suspects;
+mod system;
+mod verdict;
+
+pub use model::Analysis;
+
+use bugcheck_dump::{Dump, DumpKind, Registers, Severity};
+use bugcheck_kernel::{Kernel, Process, Thread};
+use bugcheck_unwind::{CallBefore, Frame, Stack as _};
+use case::Case;
+use model::{
+    BugCheckFacts, Consistency, Context, DumpFacts, Fault, Hex, InstructionFacts, ModuleFacts, Note, Os, ProcessFacts, Stack, StackFrame, Tool,
+    UnloadedModule,
+};
+use start::Start;
+
+/// How to analyse.
+#[derive(Clone, Copy, Debug)]
+pub struct Options {
+    /// Leave out what tells who somebody is: user names in paths, serial numbers.
+    pub redact: bool,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { redact: true }
+    }
+}
+
+/// Analyses a dump. `path` is shown in the report as given.
+#[must_use]
+pub fn analyze(dump: &Dump, path: &str, options: Options) -> Analysis {
+    let kernel = Kernel::new(dump);
+    let header = dump.header();
+    let parameters = header.bug_check.parameters;
+    let base_code = bugcheck_knowledge::base_code(header.bug_check.code);
+    let start = start::find(&kernel, base_code, &parameters);
+    let frames = faulting_frames(&kernel, &start);
+    let process = process(&kernel, options);
+    let file = path.rsplit(['/', '\\']).next().unwrap_or(path).to_owned();
+
+    let mut case = Case {
+        kernel: &kernel,
+        code: base_code,
+        parameters,
+        fault: fault::examine(&kernel, &start, base_code, &parameters),
+        start: &start,
+        frames: &frames,
+        process: process.as_ref().and_then(|process| process.image.clone()),
+        suspects: suspects::Suspects::new(file),
+        objects: Vec::new(),
+        missing: Vec::new(),
+        verdict: None,
+        bucket_image: None,
+    };
+    recipes::run(&mut case);
+
+    let known = bugcheck_knowledge::bug_check(header.bug_check.code);
+    let live = known.is_some_and(|known| known.kind == bugcheck_knowledge::Kind::Live) || header.has_live_attribute() || header.bug_check.code == 0;
+    let system = system::system(dump);
+    let windbg = verdict::windbg(&case, live);
+    let mut notes: Vec<Note> = dump.notes().iter().map(note).collect();
+    notes.extend(verdict::notes(&case, windbg.failure_bucket_id.is_some()));
+    let suspects = std::mem::take(&mut case.suspects).rank();
+    let verdict = verdict::verdict(&case, known, live, &suspects);
+    let plan = plan::plan(&kernel, &verdict.kind, &suspects, system.hypervisor.is_some());
+    let missing = verdict::missing(&case, &suspects);
+    let crash_seconds = header.system_time.map(bugcheck_dump::FileTime::unix_seconds);
+    let stack = shown(&kernel, &frames);
+    Analysis {
+        schema: "bugcheck.report/1",
+        tool: Tool { name: "bugcheck", version: env!("CARGO_PKG_VERSION") },
+        verdict,
+        dump: dump_facts(dump, path, live),
+        bugcheck: bug_check_facts(&kernel, known),
+        fault: case.fault.as_ref().map(|fault| fault_facts(&kernel, fault)),
+        context: context(start.registers.as_ref(), start.origin.name()),
+        stacks: stacks(&kernel, &start, &stack, base_code, &parameters),
+        stack,
+        modules: modules(&kernel, crash_seconds.unwrap_or(i64::MAX), options),
+        unloaded_modules: kernel
+            .modules
+            .unloaded
+            .iter()
+            .map(|driver| UnloadedModule { image: driver.image.clone(), start: Hex(driver.start.0), end: Hex(driver.end.0) })
+            .collect(),
+        system,
+        process,
+        objects: case.objects,
+        secondary_data: system::secondary_data(dump, options.redact),
+        windbg,
+        suspects,
+        missing,
+        plan,
+        notes,
+    }
+}
+
+/// The frames a person wants: from the fault, or else from the bug check, or else whatever the stack bytes show.
+fn faulting_frames(kernel: &Kernel<'_>, start: &Start) -> Vec<Frame> {
+    let mut frames = start.registers.as_ref().map_or_else(Vec::new, |registers| kernel.walk(registers));
+    let stack = kernel.dump.triage().map(|triage| triage.call_stack);
+    if let Some(stack) = stack.filter(|stack| frames.len() <= 1 && stack.length > 0) {
+        frames.extend(bugcheck_unwind::scan_from(kernel, kernel.dump.header().arch, stack.address.0));
+    }
+    frames
+}
+
+fn shown(kernel: &Kernel<'_>, frames: &[Frame]) -> Vec<StackFrame> {
+    let frame = |(index, frame): (usize, &Frame)| {
+        let place = kernel.modules.find(frame.ip);
+        StackFrame {
+            index,
+            ip: Hex(frame.ip),
+            sp: Hex(frame.sp),
+            module: place.map(|place| place.module.name.clone()),
+            module_offset: place.map(|place| Hex(place.offset)),
+            symbol: None,
+            symbol_offset: None,
+            source: None,
+            trust: frame.trust.name(),
+            call_seen: match frame.call {
+                CallBefore::Seen => Some(true),
+                CallBefore::Unknown => Some(false),
+                CallBefore::Absent | CallBefore::NotAsked => None,
+            },
+        }
+    };
+    frames.iter().enumerate().map(frame).collect()
+}
+
+fn stacks(kernel: &Kernel<'_>, start: &Start, stack: &[StackFrame], base_code: u32, parameters: &[u64; 4]) -> Vec<Stack> {
+    let mut stacks = Vec::new();
+    if start.at_fault {
+        stacks.push(Stack { kind: "fault", id: None, context: context(start.registers.as_ref(), start.origin.name()), frames: stack.to_vec() });
+    }
+    if let Some((registers, origin)) = &start.bug_check
+        && (!start.at_fault || start.registers.as_ref() != Some(registers))
+    {
+        let frames = if start.at_fault { shown(kernel, &kernel.walk(registers)) } else { stack.to_vec() };
+        stacks.push(Stack { kind: "bugcheck", id: None, context: context(Some(registers), origin.name()), frames });
+    }
+    if base_code == 0x101
+        && let Some(silent) = silent_processor(kernel, parameters)
+    {
+        stacks.push(silent);
+    }
+    stacks
+}
+
+/// The stack of the thread on the processor that did not answer (0x101: its PRCB is P3).
+fn silent_processor(kernel: &Kernel<'_>, parameters: &[u64; 4]) -> Option<Stack> {
+    let [_, _, prcb, number] = *parameters;
+    let arch = kernel.dump.header().arch;
+    let data = kernel.dump.triage()?.debugger_data.as_ref()?;
+    let current = bugcheck_dump::VirtAddr(prcb).offset(data.prcb_current_thread()? as u64);
+    let thread = Thread::read(arch, data, kernel.memory(), kernel.memory().pointer(current, kernel.width()).ok()?)?;
+    let frames = bugcheck_unwind::scan_from(kernel, arch, thread.kernel_stack?);
+    Some(Stack { kind: "cpu", id: Some(number.to_string()), context: context(None, "none"), frames: shown(kernel, &frames) })
+}
+
+fn context(registers: Option<&Registers>, source: &'static str) -> Context {
+    let registers = registers.map_or_else(Vec::new, |registers| registers.iter().map(|(name, value)| (name, Hex(value))).collect());
+    Context { source, registers }
+}
+
+fn fault_facts(kernel: &Kernel<'_>, fault: &fault::Examined) -> Fault {
+    let (verdict, computed, why) = match &fault.consistency {
+        fault::Consistency::Consistent { computed, why } => ("consistent", *computed, why.clone()),
+        fault::Consistency::Inconsistent { computed, why } => ("inconsistent", *computed, why.clone()),
+        fault::Consistency::Unknown { why } => ("unknown", None, why.clone()),
+    };
+    Fault {
+        exception: fault.exception.map(|code| Hex(code.into())),
+        access: fault.touch.map(fault::Touch::name),
+        address: fault.address.map(Hex),
+        address_class: fault.class.as_ref().map(address::Class::words),
+        instruction_pointer: fault.ip.map(Hex),
+        location: fault.ip.and_then(|ip| kernel.modules.describe(ip)),
+        instruction: fault.instruction.as_ref().map(|instruction| InstructionFacts {
+            bytes: instruction.bytes.iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().join(" "),
+            text: instruction.text.clone(),
+        }),
+        explanation: fault.explanation.clone(),
+        consistency: Consistency { verdict, computed_address: computed.map(Hex), why },
+    }
+}
+
+fn process(kernel: &Kernel<'_>, options: Options) -> Option<ProcessFacts> {
+    let dump = kernel.dump;
+    let path = dump.blob(bugcheck_dump::secondary::PROCESS_PATH).and_then(bugcheck_dump::secondary::process_path);
+    let triage = dump.triage()?;
+    let (header, data) = (dump.header(), triage.debugger_data.as_ref());
+    let process = data.zip(triage.process).and_then(|(data, range)| Process::read(header.arch, header.build, data, kernel.memory(), range.address));
+    let thread = data.zip(triage.thread).and_then(|(data, range)| Thread::read(header.arch, data, kernel.memory(), range.address));
+    let start = thread.and_then(|thread| thread.start_address);
+    (path.is_some() || triage.process.is_some()).then(|| ProcessFacts {
+        image: process.map(|process| process.image),
+        path: path.map(|path| redact::path(&path, options.redact)),
+        address: triage.process.map(|range| Hex(range.address.0)),
+        thread: triage.thread.map(|range| Hex(range.address.0)),
+        thread_start: start.and_then(|start| kernel.modules.describe(start)),
+    })
+}
+
+fn modules(kernel: &Kernel<'_>, crash_seconds: i64, options: Options) -> Vec<ModuleFacts> {
+    let facts = |module: &bugcheck_kernel::Module| {
+        let known = case::known(module);
+        let microsoft = known.map(bugcheck_knowledge::Module::is_microsoft);
+        // Windows' own images have been built reproducibly since Windows 10: their time stamps are hashes.
+        let dated = microsoft != Some(true) || kernel.dump.header().build < 10_000;
+        ModuleFacts {
+            name: module.name.clone(),
+            image: module.image.clone(),
+            path: module.path.as_ref().map(|path| redact::path(path, options.redact)),
+            base: Hex(module.base.0),
+            size: module.size,
+            timestamp: Hex(module.timestamp.into()),
+            linked: module.link_time(crash_seconds).filter(|_| dated).and_then(rfc3339),
+            checksum: Hex(module.checksum.into()),
+            company: known.map(|known| known.vendor),
+            product: known.map(|known| known.product),
+            microsoft,
+            role: known.map(|known| known.role.to_string()),
+        }
+    };
+    kernel.modules.loaded.iter().map(facts).collect()
+}
+
+fn dump_facts(dump: &Dump, path: &str, live: bool) -> DumpFacts {
+    let header = dump.header();
+    let lab = dump.triage().and_then(|triage| triage.debugger_data.as_ref()?.nt_build_lab()).and_then(|address| {
+        let bytes = dump.memory().run(bugcheck_dump::VirtAddr(address)).ok()?;
+        let text = bugcheck_dump::Fields(bytes).ascii(0, bytes.len().min(128))?;
+        text.starts_with(|c: char| c.is_ascii_digit()).then_some(text)
+    });
+    DumpFacts {
+        path: path.to_owned(),
+        size: dump.bytes().len() as u64,
+        kind: header.kind.name(),
+        arch: header.arch.name(),
+        live,
+        crash_time: header.system_time.and_then(|time| rfc3339(time.unix_seconds())),
+        uptime_seconds: header.uptime.map(|ticks| ticks / 10_000_000),
+        processors: header.processors,
+        os: Os {
+            name: bugcheck_knowledge::windows_release(header.build, header.product_type.unwrap_or(1)).map(|release| release.name.to_owned()),
+            build: header.build,
+            build_lab: lab,
+            product_type: header.product_type.and_then(|kind| match kind {
+                1 => Some("workstation"),
+                2 => Some("domain-controller"),
+                3 => Some("server"),
+                _ => None,
+            }),
+        },
+    }
+}
+
+fn rfc3339(seconds: i64) -> Option<String> {
+    jiff::Timestamp::from_second(seconds).ok().map(|time| time.to_string())
+}
+
+fn bug_check_facts(kernel: &Kernel<'_>, known: Option<&bugcheck_knowledge::BugCheck>) -> BugCheckFacts {
+    let bug_check = kernel.dump.header().bug_check;
+    let explained = known.map(|known| known.explain(bug_check.parameters, &|address| kernel.modules.describe(address)));
+    BugCheckFacts {
+        code: Hex(bug_check.code.into()),
+        base_code: Hex(bugcheck_knowledge::base_code(bug_check.code).into()),
+        name: known.map(|known| known.name.to_owned()),
+        about: explained.as_ref().map_or_else(|| "This code is not documented.".to_owned(), |explained| explained.about.to_owned()),
+        parameters: bug_check.parameters.map(Hex),
+        parameters_explained: explained.map_or_else(|| bug_check.parameters.map(|value| format!("{value:#x}")), |explained| explained.parameters),
+    }
+}
+
+fn note(note: &bugcheck_dump::Note) -> Note {
+    Note {
+        severity: if note.severity == Severity::Warning { "warning" } else { "info" },
+        text: note.text.clone(),
+        at: note.offset.map(|offset| format!("file offset {offset:#x}")),
+    }
+}
+
+/// True if the dump has memory that an analysis can read.
+pub(crate) fn has_memory(kernel: &Kernel<'_>) -> bool {
+    kernel.dump.header().kind == DumpKind::Triage && !kernel.memory().ranges().is_empty() && kernel.modules.kernel().is_some_and(|nt| kernel.may_be_code(nt.base.0 + 0x1000))
+}

@@ -86,7 +86,8 @@ fn accuse(case: &mut Case<'_>, findings: &[Finding], at: &str) {
             Part::Gpu => "gpu",
             Part::Storage => "storage",
             Part::Bus | Part::BoardFirmware => "board-firmware",
-            Part::Unknown => continue,
+            // Not known to the record, or a part that a later version names.
+            _ => continue,
         };
         let text = format!("{} {}", finding.sentence, finding.why);
         case.suspects.accuse(Subject::hardware(part), "hardware-error-record", finding.confidence.min(0.9), text, at);

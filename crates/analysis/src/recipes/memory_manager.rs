@@ -6,7 +6,7 @@ use crate::suspects::Subject;
 pub(super) fn run(case: &mut Case<'_>) {
     let (p1, p2, p3, p4) = (case.parameter(1), case.parameter(2), case.parameter(3), case.parameter(4));
     match case.code {
-        0x1a if matches!(p1, 0x41792 | 0x41793) => page_table_entry(case, p2, p3, p4),
+        0x1a if p1 == 0x41792 => page_table_entry(case, p2, p3, p4),
         // Both values are given: a difference of one bit is a flipped bit.
         0x1a if matches!(p1, 0x403 | 0x404 | 0x411) && (p3 ^ p4).count_ones() == 1 => {
             one_bit(case, format!("two values that must agree, {p3:#x} and {p4:#x}, differ in exactly one bit"), "P3, P4");
