@@ -42,8 +42,8 @@ mod context;
 mod header;
 mod kdbg;
 mod objects;
-//mod pages;
-//mod physical;
+mod pages;
+mod physical;
 mod samples;
 pub mod scenario;
 mod secondary;
@@ -53,12 +53,14 @@ mod whea;
 
 pub use blob::Blob;
 pub use code::Code;
-pub use context::{ContextArm64, ContextX64, ContextX86, ExceptionRecord, TrapFrameX64, TrapFrameX86};
+pub use context::{
+    ContextArm64, ContextX64, ContextX86, ExceptionRecord, TrapFrameX64, TrapFrameX86,
+};
 pub use header::{Arch, Header, filetime};
 pub use kdbg::DebuggerData;
 pub use objects::{DeviceObject, DriverObject, Irp, StackLocation, Triage9fPower, unicode_string};
-//pub use pages::PageTables;
-//pub use physical::{PhysicalDump, PhysicalKind};
+pub use pages::PageTables;
+pub use physical::{PhysicalDump, PhysicalKind};
 pub use samples::write_samples;
 pub use secondary::{CpuidBlob, Guid, SecondaryBlob, Smbios, cpu_registry, process_path, tags};
 pub use triage::{DataBlock, Driver, TriageDump, UnloadedDriver};

@@ -64,9 +64,20 @@ fn quoted(text: &str) -> String {
 impl Truth {
     /// The JSON text, schema `bugcheck.truth/1`.
     pub fn json(&self) -> String {
-        let mut members = vec![("schema", quoted("bugcheck.truth/1")), ("dump", quoted(&self.dump))];
-        let parameters: Vec<String> = self.parameters.iter().map(|p| format!("\"{p:#x}\"")).collect();
-        let bug_check = format!("{{\"code\": \"{:#x}\", \"parameters\": [{}]}}", self.code, parameters.join(", "));
+        let mut members = vec![
+            ("schema", quoted("bugcheck.truth/1")),
+            ("dump", quoted(&self.dump)),
+        ];
+        let parameters: Vec<String> = self
+            .parameters
+            .iter()
+            .map(|p| format!("\"{p:#x}\""))
+            .collect();
+        let bug_check = format!(
+            "{{\"code\": \"{:#x}\", \"parameters\": [{}]}}",
+            self.code,
+            parameters.join(", ")
+        );
         members.push(("bugcheck", bug_check));
         let texts = [
             ("family", &self.family),
@@ -107,7 +118,10 @@ impl Truth {
         if let Some(note) = &self.note {
             members.push(("note", quoted(note)));
         }
-        let lines: Vec<String> = members.iter().map(|(k, v)| format!("  {}: {v}", quoted(k))).collect();
+        let lines: Vec<String> = members
+            .iter()
+            .map(|(k, v)| format!("  {}: {v}", quoted(k)))
+            .collect();
         format!("{{\n{}\n}}\n", lines.join(",\n"))
     }
 }

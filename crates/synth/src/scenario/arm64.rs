@@ -18,9 +18,15 @@ pub(super) fn dispatch_level() -> Scenario {
     let ip = s.faults_at(&0xf940_0d28_u32.to_le_bytes()); // ldr x8,[x9,#0x18]
     let mut frame = Blob::new(0x150);
     frame.u8(0, 1).u8(3, 2).u32(4, 0x9600_0004).u64(8, 0x18);
-    frame.u32(0x90, 0x8000_0144).u32(0x94, 0x9600_0004).u64(0x98, s.sp);
+    frame
+        .u32(0x90, 0x8000_0144)
+        .u32(0x94, 0x9600_0004)
+        .u64(0x98, s.sp);
     // x8..x10; x9 is the null pointer.
-    frame.u64(0xa0 + 8 * 8, 0x40).u64(0xa0 + 8 * 10, 0xffff_d50a_1b20_3040).u64(0xa0 + 8 * 18, 0xffff_f802_2d8f_d000);
+    frame
+        .u64(0xa0 + 8 * 8, 0x40)
+        .u64(0xa0 + 8 * 10, 0xffff_d50a_1b20_3040)
+        .u64(0xa0 + 8 * 18, 0xffff_f802_2d8f_d000);
     let back = s.truth.stack[1].ip;
     frame.u64(0x138, back).u64(0x140, s.fp).u64(0x148, ip);
     s.sp -= 0x150;
@@ -32,7 +38,13 @@ pub(super) fn dispatch_level() -> Scenario {
     s.call("nt", "KiBugCheckDispatch", 0x3f_7c40, 0x120);
     s.bug_check_call(0xa, parameters);
     s.dump.bug_check(0xd1, parameters);
-    s.dump.secondary(crate::Smbios { cpu: "Example ARM64 CPU @ 3.00GHz".into(), ..Default::default() }.blob());
+    s.dump.secondary(
+        crate::Smbios {
+            cpu: "Example ARM64 CPU @ 3.00GHz".into(),
+            ..Default::default()
+        }
+        .blob(),
+    );
     s.dump.secondary(crate::process_path(NO_PROCESS));
     s.truth.family = Some("driver".into());
     s.truth.subject = Some("armnic.sys".into());

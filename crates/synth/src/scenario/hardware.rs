@@ -31,13 +31,20 @@ pub(super) fn inconsistent_address() -> Scenario {
     let mut object = crate::Blob::new(0x80);
     object.bytes(0, b"Inno").u32(0x38, 7);
     s.dump.block(state, &object.done());
-    machine(&mut s, r"\Device\HarddiskVolume3\Program Files\Innocent\innocent.exe");
+    machine(
+        &mut s,
+        r"\Device\HarddiskVolume3\Program Files\Innocent\innocent.exe",
+    );
     s.truth.family = Some("hardware".into());
     s.truth.part = Some("cpu".into());
     s.truth.subject = Some("cpu".into());
     s.truth.function = None;
     s.truth.victim = Some("innocent.sys".into());
-    s.truth.injected = Some(Injected { what: "effective-address".into(), bit: None, at: Some(ip) });
+    s.truth.injected = Some(Injected {
+        what: "effective-address".into(),
+        bit: None,
+        at: Some(ip),
+    });
     s.end("inconsistent-address-d1")
 }
 
@@ -81,11 +88,18 @@ pub(super) fn one_bit_pte() -> Scenario {
     s.bug_check_call(0x1a, parameters);
     s.dump.bug_check(0x1a, parameters);
     s.dump.block(pte, &value.to_le_bytes());
-    machine(&mut s, r"\Device\HarddiskVolume3\Windows\System32\backgroundTask.exe");
+    machine(
+        &mut s,
+        r"\Device\HarddiskVolume3\Windows\System32\backgroundTask.exe",
+    );
     s.truth.family = Some("hardware".into());
     s.truth.part = Some("memory".into());
     s.truth.subject = Some("memory".into());
-    s.truth.injected = Some(Injected { what: "pte-bit".into(), bit: Some(33), at: Some(pte) });
+    s.truth.injected = Some(Injected {
+        what: "pte-bit".into(),
+        bit: Some(33),
+        at: Some(pte),
+    });
     s.end("one-bit-pte-1a")
 }
 
@@ -111,12 +125,19 @@ pub(super) fn cookie_bit() -> Scenario {
     let mut data = crate::Blob::new(0x40);
     data.u64(0x10, expected).u64(0x18, !expected);
     s.dump.block(base + 0x8000, &data.done());
-    machine(&mut s, r"\Device\HarddiskVolume3\Program Files\Innocent\innocent.exe");
+    machine(
+        &mut s,
+        r"\Device\HarddiskVolume3\Program Files\Innocent\innocent.exe",
+    );
     s.truth.family = Some("hardware".into());
     s.truth.part = Some("memory".into());
     s.truth.subject = Some("memory".into());
     s.truth.function = None;
     s.truth.victim = Some("innocent.sys".into());
-    s.truth.injected = Some(Injected { what: "cookie-bit".into(), bit: Some(21), at: None });
+    s.truth.injected = Some(Injected {
+        what: "cookie-bit".into(),
+        bit: Some(21),
+        at: None,
+    });
     s.end("cookie-bit-f7")
 }

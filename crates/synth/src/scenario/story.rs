@@ -3,8 +3,8 @@
 //! consistent.
 
 use crate::{
-    Arch, Code, ContextArm64, ContextX64, ContextX86, ExceptionRecord, Frame, TrapFrameX64, TrapFrameX86, TriageDump,
-    Truth,
+    Arch, Code, ContextArm64, ContextX64, ContextX86, ExceptionRecord, Frame, TrapFrameX64,
+    TrapFrameX86, TriageDump, Truth,
 };
 
 /// Where a function lies.
@@ -54,25 +54,69 @@ impl Story {
         let n = dump.drivers[0].base;
         match arch {
             Arch::X64 => {
-                dump.driver("CLFS.SYS", n + 0x2a0_0000, 0x6a000).driver("FLTMGR.SYS", n + 0x2b0_0000, 0x72000);
-                dump.driver("Wdf01000.sys", n + 0x320_0000, 0xd1000).driver("ACPI.sys", n + 0x330_0000, 0xcc000);
-                dump.driver("pci.sys", n + 0x340_0000, 0x77000).driver("storport.sys", n + 0x350_0000, 0xb0000);
-                dump.driver("ndis.sys", n + 0x360_0000, 0x16f000).driver("Ntfs.sys", n + 0x380_0000, 0x2d9000);
-                dump.driver("tcpip.sys", n + 0x3c0_0000, 0x2ec000).driver("dxgkrnl.sys", n + 0x420_0000, 0x3a4000);
-                dump.driver("dxgmms2.sys", n + 0x460_0000, 0xe1000).driver("kbdclass.sys", n + 0x480_0000, 0x14000);
+                dump.driver("CLFS.SYS", n + 0x2a0_0000, 0x6a000).driver(
+                    "FLTMGR.SYS",
+                    n + 0x2b0_0000,
+                    0x72000,
+                );
+                dump.driver("Wdf01000.sys", n + 0x320_0000, 0xd1000).driver(
+                    "ACPI.sys",
+                    n + 0x330_0000,
+                    0xcc000,
+                );
+                dump.driver("pci.sys", n + 0x340_0000, 0x77000).driver(
+                    "storport.sys",
+                    n + 0x350_0000,
+                    0xb0000,
+                );
+                dump.driver("ndis.sys", n + 0x360_0000, 0x16f000).driver(
+                    "Ntfs.sys",
+                    n + 0x380_0000,
+                    0x2d9000,
+                );
+                dump.driver("tcpip.sys", n + 0x3c0_0000, 0x2ec000).driver(
+                    "dxgkrnl.sys",
+                    n + 0x420_0000,
+                    0x3a4000,
+                );
+                dump.driver("dxgmms2.sys", n + 0x460_0000, 0xe1000).driver(
+                    "kbdclass.sys",
+                    n + 0x480_0000,
+                    0x14000,
+                );
             }
             Arch::Arm64 => {
-                dump.driver("FLTMGR.SYS", n + 0x2b0_0000, 0x81000).driver("Wdf01000.sys", n + 0x320_0000, 0xe2000);
-                dump.driver("ndis.sys", n + 0x360_0000, 0x187000).driver("Ntfs.sys", n + 0x380_0000, 0x301000);
+                dump.driver("FLTMGR.SYS", n + 0x2b0_0000, 0x81000).driver(
+                    "Wdf01000.sys",
+                    n + 0x320_0000,
+                    0xe2000,
+                );
+                dump.driver("ndis.sys", n + 0x360_0000, 0x187000).driver(
+                    "Ntfs.sys",
+                    n + 0x380_0000,
+                    0x301000,
+                );
             }
             Arch::X86 => {
-                dump.driver("fltmgr.sys", 0x8b03_1000, 0x34000).driver("Ntfs.sys", 0x8b21_6000, 0x12f000);
-                dump.driver("ndis.sys", 0x8b38_8000, 0xb7000).driver("tcpip.sys", 0x8b44_a000, 0x149000);
+                dump.driver("fltmgr.sys", 0x8b03_1000, 0x34000).driver(
+                    "Ntfs.sys",
+                    0x8b21_6000,
+                    0x12f000,
+                );
+                dump.driver("ndis.sys", 0x8b38_8000, 0xb7000).driver(
+                    "tcpip.sys",
+                    0x8b44_a000,
+                    0x149000,
+                );
             }
         }
         let stack_base = dump.top_of_stack + 0x100;
         let sp = stack_base - if arch.is_32() { 0x10 } else { 0x70 };
-        let truth = Truth { expected_kind: "fault".into(), arch: Some(arch), ..Truth::default() };
+        let truth = Truth {
+            expected_kind: "fault".into(),
+            arch: Some(arch),
+            ..Truth::default()
+        };
         Story {
             dump,
             code: Code::new(if arch == Arch::Arm64 { 0 } else { 0xcc }),
@@ -104,6 +148,21 @@ impl Story {
     /// Loads a driver.
     pub fn driver(&mut self, file: &str, base: u64, size: u32) -> &mut Self {
         self.dump.driver(file, base, size);
+        self
+    }
+
+    /// Names the current x64 process after the file of `path`; an empty path leaves the System process.
+    pub fn process(&mut self, path: &str) -> &mut Self {
+        if let Some(file) = path.rsplit('\\').next().filter(|f| !f.is_empty()) {
+            // EPROCESS.ImageFileName keeps 14 characters; UniqueProcessId and the thread's Cid agree.
+            let mut name: Vec<u8> = file.bytes().take(14).collect();
+            name.resize(15, 0);
+            self.dump.process[0x5a8..0x5b7].copy_from_slice(&name);
+            let id = 0x1a3c_u64.to_le_bytes();
+            self.dump.process[0x440..0x448].copy_from_slice(&id);
+            self.dump.thread[0x478..0x480].copy_from_slice(&id);
+            self.dump.thread[0x480..0x488].copy_from_slice(&0x22e8_u64.to_le_bytes());
+        }
         self
     }
 
@@ -181,7 +240,9 @@ impl Story {
                 // stp fp, lr, [sp, #-locals]!; mov fp, sp. The caller put lr in its argument.
                 assert!(locals.is_multiple_of(16) && locals < 0x200);
                 let imm = (((-(locals as i64)) / 8) as u32) & 0x7f;
-                let at = self.code.put(place.cursor, &(0xa980_7bfd_u32 | imm << 15).to_le_bytes());
+                let at = self
+                    .code
+                    .put(place.cursor, &(0xa980_7bfd_u32 | imm << 15).to_le_bytes());
                 place.cursor = self.code.put(at, &0x9100_03fd_u32.to_le_bytes());
             }
         }
@@ -266,7 +327,14 @@ impl Story {
         let mut place = self.place(module, name, rva);
         let back = self.write_call(&place);
         let here = self.here.as_ref().unwrap();
-        self.frames.insert(0, Frame { ip: back, module: here.module.clone(), symbol: here.name.clone() });
+        self.frames.insert(
+            0,
+            Frame {
+                ip: back,
+                module: here.module.clone(),
+                symbol: here.name.clone(),
+            },
+        );
         match self.arch {
             Arch::X64 | Arch::X86 => {
                 self.sp -= self.arch.pointer() as u64;
@@ -297,7 +365,14 @@ impl Story {
 
     /// Takes the stack as it is for the truth, with `ip` as the innermost frame, and starts afresh.
     pub fn true_stack(&mut self, ip: u64, module: &str, name: &str) {
-        self.frames.insert(0, Frame { ip, module: module.into(), symbol: name.into() });
+        self.frames.insert(
+            0,
+            Frame {
+                ip,
+                module: module.into(),
+                symbol: name.into(),
+            },
+        );
         self.truth.stack = std::mem::take(&mut self.frames);
         if self.truth.function.is_none() {
             self.truth.function = Some(name.into());
@@ -314,7 +389,9 @@ impl Story {
         // Entry code of a page fault handler: push rbp; sub rsp,158h; lea rbp,[rsp+80h].
         place.cursor = self.code.put(
             place.cursor,
-            &[0x55, 0x48, 0x81, 0xec, 0x58, 0x01, 0, 0, 0x48, 0x8d, 0xac, 0x24, 0x80, 0, 0, 0],
+            &[
+                0x55, 0x48, 0x81, 0xec, 0x58, 0x01, 0, 0, 0x48, 0x8d, 0xac, 0x24, 0x80, 0, 0, 0,
+            ],
         );
         self.here = Some(place);
         at
@@ -352,7 +429,12 @@ impl Story {
 
     /// The x64 way from a trap handler to KeBugCheckEx in real dumps: KiBugCheckDispatch keeps the non-volatile
     /// registers (KEXCEPTION_FRAME, 0x138 bytes; rbx +0x100, rdi +0x108, rsi +0x110, r12 +0x118 .. r15 +0x130).
-    pub fn bug_check_dispatch(&mut self, saved: [u64; 7], code: u64, parameters: [u64; 4]) -> &mut Self {
+    pub fn bug_check_dispatch(
+        &mut self,
+        saved: [u64; 7],
+        code: u64,
+        parameters: [u64; 4],
+    ) -> &mut Self {
         self.call("nt", "KiBugCheckDispatch", 0x3f_7c40, 0x138);
         for (i, value) in saved.into_iter().enumerate() {
             self.local(0x100 + 8 * i as u64, value);
@@ -363,8 +445,18 @@ impl Story {
     /// Calls KeBugCheckEx from the present x64 function: its home space holds the code and first three parameters,
     /// the fourth is on the stack. The story ends at its first instruction.
     pub fn bug_check_call(&mut self, code: u64, parameters: [u64; 4]) -> &mut Self {
-        let values = [code, parameters[0], parameters[1], parameters[2], parameters[3]];
-        let rva = if self.arch.is_32() { 0x7_b100 } else { 0x3f_7b00 };
+        let values = [
+            code,
+            parameters[0],
+            parameters[1],
+            parameters[2],
+            parameters[3],
+        ];
+        let rva = if self.arch.is_32() {
+            0x7_b100
+        } else {
+            0x3f_7b00
+        };
         let place = self.place("nt", "KeBugCheckEx", rva);
         match self.arch {
             Arch::X64 => {
@@ -376,8 +468,8 @@ impl Story {
                 self.put_pointer(self.sp, back);
                 // mov [rsp+8],rcx; mov [rsp+10h],rdx; mov [rsp+18h],r8; mov [rsp+20h],r9
                 let body = [
-                    0x48, 0x89, 0x4c, 0x24, 8, 0x48, 0x89, 0x54, 0x24, 0x10, 0x4c, 0x89, 0x44, 0x24, 0x18, 0x4c, 0x89,
-                    0x4c, 0x24, 0x20,
+                    0x48, 0x89, 0x4c, 0x24, 8, 0x48, 0x89, 0x54, 0x24, 0x10, 0x4c, 0x89, 0x44,
+                    0x24, 0x18, 0x4c, 0x89, 0x4c, 0x24, 0x20,
                 ];
                 self.code.put(place.start, &body);
             }
@@ -462,6 +554,10 @@ impl Story {
         self.truth.dump = format!("{name}.dmp");
         self.truth.code = self.dump.header.code;
         self.truth.parameters = self.dump.header.parameters;
-        super::Scenario { name: name.to_owned(), dump: self.dump, truth: self.truth }
+        super::Scenario {
+            name: name.to_owned(),
+            dump: self.dump,
+            truth: self.truth,
+        }
     }
 }
