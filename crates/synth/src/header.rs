@@ -89,6 +89,10 @@ pub struct Header {
     pub kd_secondary_version: u8,
     pub attributes: Option<u32>,
     pub boot_id: Option<u32>,
+    /// 64-bit: the writer's message at 0x11f0 (seen on 26100: `Dump completed successfully.`).
+    pub writer_message: Option<String>,
+    /// 64-bit: {build as text at 0x12f0, update revision at 0x1300}, followed by the version 10.0 (seen on 26100).
+    pub build_revision: Option<(String, u32)>,
 }
 
 impl Header {
@@ -134,6 +138,8 @@ impl Header {
             kd_secondary_version: 0,
             attributes: None,
             boot_id: None,
+            writer_message: None,
+            build_revision: None,
         }
     }
 
@@ -210,6 +216,18 @@ impl Header {
             }
         }
         b.u8(0x104d, self.kd_secondary_version);
+        if let Some(message) = &self.writer_message {
+            assert!(message.len() < 0x100);
+            b.bytes(0x1058, &[0; 0x298])
+                .u32(0x1058, 0x298)
+                .u32(0x105c, 0x298)
+                .bytes(0x11f0, message.as_bytes());
+        }
+        if let Some((build, revision)) = &self.build_revision {
+            assert!(build.len() <= 5);
+            b.bytes(0x12f0, &[0; 12]).utf16(0x12f0, build);
+            b.u32(0x1300, *revision).u32(0x1304, 10).u32(0x1308, 0);
+        }
         b.done()
     }
 
