@@ -2,7 +2,7 @@
 //! `cargo run -p bugcheck-synth --example write_kinds -- DIR`.
 #![allow(clippy::unwrap_used)]
 
-use bugcheck_synth::{PageTables, PhysicalDump, PhysicalKind, scenario};
+use bugcheck_synth::{Arch, PageTables, PhysicalDump, PhysicalKind, scenario};
 
 fn main() {
     let dir = std::path::PathBuf::from(
@@ -30,8 +30,16 @@ fn main() {
         t.set_page(0x403, b"inside a large page");
         t.map_huge(0xffff_8000_4000_0000, 0x4_0000, PageTables::DATA);
         t.set_page(0x4_0207, b"inside a huge page");
-        dump = PhysicalDump::new(bugcheck_synth::Arch::X64, kind);
+        dump = PhysicalDump::new(Arch::X64, kind);
         dump.tables(&t);
         std::fs::write(dir.join(format!("{kind:?}-tables.dmp")), dump.bytes()).unwrap();
+    }
+    for kind in [PhysicalKind::Full, PhysicalKind::Kernel] {
+        let mut dump = PhysicalDump::new(Arch::X86, kind);
+        dump.header.code = 0xd1;
+        for pfn in [3, 4, 0x185, 0x186] {
+            dump.page(pfn, format!("page {pfn:#x}").as_bytes());
+        }
+        std::fs::write(dir.join(format!("{kind:?}-x86.dmp")), dump.bytes()).unwrap();
     }
 }

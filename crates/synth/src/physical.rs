@@ -2,13 +2,16 @@
 //!
 //! | type | layout behind the header | sources | checked |
 //! |---|---|---|---|
-//! | 1 full | pages of the header's runs, in order | volatility3, kdmp-parser | kdmp-parser 0.7.4 reads the bytes back; header fields against three real headers |
+//! | 1 full | pages of the header's runs, in order | volatility3, kdmp-parser | kdmp-parser 0.7.4 and volatility3 2.x read the bytes back; header fields against three real headers |
 //! | 2 kernel (old) | SUMMARY_DUMP: `SDMPDUMP`, options, header size, bits, pages, bitmap, pages | `mindumpdef.h` as quoted by other projects, Ghidra | nothing at hand reads this kind |
-//! | 5 bitmap full, 6 bitmap kernel | `FDMPDUMP`/`SDMPDUMP`, first page +0x20, present +0x28, bits +0x30, bitmap +0x38 | kdmp-parser, rizin | kdmp-parser; rizin's asserted header size 0xa038 for 0x40000 bits |
+//! | 5 bitmap full, 6 bitmap kernel | `FDMPDUMP`/`SDMPDUMP`, first page +0x20, present +0x28, bits +0x30, bitmap +0x38 | kdmp-parser, rizin | kdmp-parser, volatility3 (type 5); rizin's asserted header size 0xa038 for 0x40000 bits |
 //! | 8, 9 ranges | u32 0x40, `RDMPDUMP`, metadata size, first page, {pfn, count} from +0x30 | kdmp-parser | kdmp-parser |
 //! | 0xA complete ranges | the same with number of ranges +0x20 and pages +0x28 | kdmp-parser | kdmp-parser |
 //!
-//! 32-bit forms are written for 1 and 2 only (header 0x1000 bytes, bitmap at +0x20); no reader for them was at hand.
+//! 32-bit forms are written for 1 and 2 only (header 0x1000 bytes, bitmap at +0x20). volatility3 reads type 1 back.
+//!
+//! Range dumps are refused by kdmp-parser unless metadata size + 0x2020 is the first page's offset.
+//! The files for such checks come from `cargo run -p bugcheck-synth --example write_kinds`.
 
 use crate::blob::align;
 use crate::{Arch, Blob, ContextX64, ContextX86, ExceptionRecord, Header, PageTables};

@@ -94,6 +94,9 @@ pub struct TriageDump {
     /// x86 only: write 12-byte data block entries with a 32-bit address, as Ghidra reads them, instead of 16-byte
     /// ones, as `mindumpdef.h` declares them.
     pub short_data_blocks: bool,
+    /// Puts the parts in the order of dumps whose attributes have KernelGeneratedTriageDump set: the unloaded
+    /// drivers come after the debugger data.
+    pub kernel_generated: bool,
 }
 
 impl TriageDump {
@@ -220,6 +223,7 @@ impl TriageDump {
             secondary: Vec::new(),
             mark: *b"TRGD",
             short_data_blocks: false,
+            kernel_generated: false,
         };
         dump.driver("\\SystemRoot\\system32\\ntoskrnl.exe", nt, nt_size);
         let hal_base = nt - if arch.is_32() { 0x3_7000 } else { 0x40_0000 };
@@ -382,7 +386,11 @@ impl TriageDump {
             u32::try_from(here).unwrap()
         };
         let mm = put(&mut out, &self.mm);
-        let unloaded = put(&mut out, &self.unloaded_bytes());
+        let early = if self.kernel_generated {
+            0
+        } else {
+            put(&mut out, &self.unloaded_bytes())
+        };
         let prcb = put(&mut out, &self.prcb);
         let process = put(&mut out, &self.process);
         let thread = put(&mut out, &self.thread);
@@ -392,6 +400,12 @@ impl TriageDump {
             .as_ref()
             .map_or(0, |p| put(&mut out, &p.data));
         let debugger = self.debugger_data.as_ref().map_or(0, |d| put(&mut out, d));
+
+        let unloaded = if self.kernel_generated {
+            put(&mut out, &self.unloaded_bytes())
+        } else {
+            early
+        };
 
         // Driver list: a fixed stride, names in the pool behind it by file offset.
         let stride = if wide { 0x90 } else { 0x4c };

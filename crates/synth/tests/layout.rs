@@ -4,9 +4,10 @@
 mod common;
 
 use bugcheck_synth::{
-    Arch, ContextArm64, ContextX64, ContextX86, CpuidBlob, ExceptionRecord, PageTables,
-    PhysicalDump, PhysicalKind, SecondaryBlob, Smbios, TrapFrameX64, TrapFrameX86, TriageDump,
-    cpu_registry, tags,
+    Arch, ContextArm64, ContextX64, ContextX86, CperSection, CpuidBlob, DeviceObject, DriverObject,
+    ExceptionRecord, Irp, PageTables, PhysicalDump, PhysicalKind, SecondaryBlob, Smbios,
+    StackLocation, TrapFrameX64, TrapFrameX86, Triage9fPower, TriageDump, cper_record,
+    cpu_registry, mci_status, tags, xpf_mca_section,
 };
 use common::{Triage, at, text, u16_at, u32_at, u64_at};
 
@@ -438,4 +439,139 @@ fn page_tables() {
     assert_eq!(t.translate(0xffff_8000_0000_2000), None);
     let pa = t.translate(0xffff_f806_0000_1000).unwrap();
     assert!(t.pages()[&(pa >> 12)].starts_with(b"5678"));
+}
+
+#[test]
+fn hardware_error_record() {
+    let status = mci_status(0x0136, 0, true, false);
+    assert_eq!(status, 0xb600_0000_0000_0136);
+    let sections = [
+        CperSection::processor_generic(1, 1, 6),
+        CperSection::x64_processor(6, [0xa0655, 0, 0, 0]),
+        xpf_mca_section(1, 3, 2, status, 0x1234, 0x56),
+    ];
+    let r = cper_record(&sections, 7, 0x2026_0314_0009_2653);
+    assert_eq!(
+        (&r[..4], u16_at(&r, 4), u32_at(&r, 6)),
+        (&b"CPER"[..], 0x210, 0xffff_ffff)
+    );
+    assert_eq!(
+        (u16_at(&r, 0xa), u32_at(&r, 0xc), at(&r, 0x14)),
+        (3, 1, r.len())
+    );
+    // Seconds, minutes, hours in BCD; day, month, year, century.
+    assert_eq!(
+        &r[0x18..0x20],
+        &[0x53, 0x26, 0x09, 0, 0x14, 0x03, 0x26, 0x20]
+    );
+    assert_eq!(at(&r, 0x80), 0x80 + 3 * 72);
+    let (generic, mca) = (at(&r, 0x80), at(&r, 0x80 + 2 * 72));
+    assert_eq!(
+        (at(&r, 0x84), r[generic + 0xa], u64_at(&r, generic + 0x98)),
+        (0xc0, 1, 6)
+    );
+    assert_eq!(&r[0x80 + 2 * 72 + 0x10..][..4], &[0x01, 0x1d, 0x1e, 0x8a]);
+    assert_eq!((u32_at(&r, mca + 0x10), u32_at(&r, mca + 0x28)), (3, 2));
+    assert_eq!(
+        (u64_at(&r, mca + 0x30), u64_at(&r, mca + 0x38)),
+        (status, 0x1234)
+    );
+}
+
+#[test]
+fn driver_objects() {
+    let driver = DriverObject {
+        address: 0xffff_9000_0000_1000,
+        device_object: 1,
+        driver_start: 2,
+        driver_size: 3,
+        name: r"\Driver\x".into(),
+    };
+    let b = driver.bytes();
+    assert_eq!(
+        (
+            u16_at(&b, 0),
+            u64_at(&b, 8),
+            u64_at(&b, 0x18),
+            u32_at(&b, 0x20)
+        ),
+        (4, 1, 2, 3)
+    );
+    assert_eq!(
+        (u16_at(&b, 0x38), u64_at(&b, 0x40)),
+        (18, 0xffff_9000_0000_1150)
+    );
+    assert_eq!(text(&b, 0x150, 9), r"\Driver\x");
+    let device = DeviceObject {
+        driver_object: 1,
+        next_device: 2,
+        attached_device: 3,
+        current_irp: 4,
+        device_extension: 5,
+        ..Default::default()
+    };
+    let b = device.bytes();
+    let pointers: Vec<u64> = [8, 0x10, 0x18, 0x20, 0x40]
+        .into_iter()
+        .map(|o| u64_at(&b, o))
+        .collect();
+    assert_eq!(pointers, [1, 2, 3, 4, 5]);
+    let location = StackLocation {
+        major: 0x16,
+        minor: 2,
+        device_object: 9,
+        completion_routine: 10,
+        context: 11,
+        ..Default::default()
+    };
+    let irp = Irp {
+        address: 0x1000,
+        status: 0xc000_00bb,
+        thread: 8,
+        stack: vec![StackLocation::default(), location],
+        current_location: 2,
+    };
+    let b = irp.bytes();
+    assert_eq!(
+        (u16_at(&b, 0), usize::from(u16_at(&b, 2)), b[0x42], b[0x43]),
+        (6, b.len(), 2, 2)
+    );
+    assert_eq!(
+        (u64_at(&b, 0x98), u64_at(&b, 0xb8)),
+        (8, 0x1000 + 0xd0 + 0x48)
+    );
+    let s = 0xd0 + 0x48;
+    assert_eq!(
+        (b[s], b[s + 1], u64_at(&b, s + 0x28), u64_at(&b, s + 0x38)),
+        (0x16, 2, 9, 10)
+    );
+    let block = Triage9fPower {
+        irp_list: 1,
+        thread_list: 2,
+        delayed_work_queue: 3,
+        delayed_io_work_queue: 4,
+    };
+    let b = block.bytes();
+    assert_eq!(
+        (
+            u32_at(&b, 0),
+            u64_at(&b, 8),
+            u64_at(&b, 0x10),
+            u64_at(&b, 0x18)
+        ),
+        (0x2_8000, 1, 2, 3)
+    );
+}
+
+#[test]
+fn build_revision_of_new_headers() {
+    let mut dump = TriageDump::new(Arch::X64);
+    dump.header.build_revision = Some(("26100".into(), 6584));
+    dump.header.writer_message = Some("Dump completed successfully.".into());
+    let d = dump.bytes();
+    assert_eq!(
+        (text(&d, 0x12f0, 5), u32_at(&d, 0x1300), u32_at(&d, 0x1304)),
+        ("26100".to_owned(), 6584, 10)
+    );
+    assert!(d[0x11f0..].starts_with(b"Dump completed"));
 }

@@ -226,20 +226,26 @@ fn triage_parts_come_out_byte_for_byte() {
             })
             .collect();
         dump.secondary = secondary(&d);
+        dump.kernel_generated = u32_at(&d, 0x1050) != PAGE && u32_at(&d, 0x1050) & 8 != 0;
         let w = dump.bytes();
-        // The kernel that wrote the small dump directly keeps other things in the order; the rest is the same file.
         let list = at(&d, 0x2030);
         let pool = at(&d, 0x2038);
-        // Windows 8.1, and dumps with KernelGeneratedTriageDump set (whose parts come in another order), leave
-        // other things of the loader entries in the list; look at the fields alone there.
-        let modern = u32_at(&d, 0xc) >= 19041 && at(&d, 0x2018) == 0x20d0;
-        if modern {
-            let different: Vec<usize> = (0x2000..pool).filter(|i| w[*i] != d[*i]).collect();
-            // SizeOfDump and ValidOffset: real files have some slack between the last block and the mark.
-            assert!(
-                different.iter().all(|i| (0x2004..0x200c).contains(i)),
-                "{name}: {different:x?}"
-            );
+        // Windows 8.1, and dumps with KernelGeneratedTriageDump set, leave other things of the loader entries in the
+        // list; look at the fields alone there.
+        let modern = u32_at(&d, 0xc) >= 19041 && !dump.kernel_generated;
+        // SizeOfDump and ValidOffset: real files have some slack between the last block and the mark. In
+        // kernel-generated dumps the unloaded drivers keep their name pointers and room for 50, so everything
+        // behind them lies elsewhere.
+        let end = if modern { pool } else { u };
+        if u32_at(&d, 0xc) >= 19041 {
+            let slack = |i: &usize| {
+                (0x2004..0x200c).contains(i)
+                    || (dump.kernel_generated && (0x2030..0x207c).contains(i))
+            };
+            let different: Vec<usize> = (0x2000..end)
+                .filter(|i| w[*i] != d[*i] && !slack(i))
+                .collect();
+            assert!(different.is_empty(), "{name}: {different:x?}");
         }
         let (wlist, wpool) = (at(&w, 0x2030), at(&w, 0x2038));
         for i in 0..at(&d, 0x2034) {
@@ -252,8 +258,10 @@ fn triage_parts_come_out_byte_for_byte() {
             }
         }
         let size = at(&d, 0x203c);
-        let usual = at(&d, 0x2018) == 0x20d0;
-        assert!(!usual || at(&w, 0x203c) == size, "{name}: string pool size");
+        assert!(
+            dump.kernel_generated || at(&w, 0x203c) == size,
+            "{name}: string pool size"
+        );
         let differs = (0..size.min(at(&w, 0x203c))).find(|i| w[wpool + i] != d[pool + i]);
         // The padding between strings is stale memory on Windows 8.1.
         assert!(

@@ -133,6 +133,7 @@ pub(super) fn live_display_timeout() -> Scenario {
     s.dump.bug_check(0x141, parameters);
     // LiveDumpGeneratedDump and KernelGeneratedTriageDump.
     s.dump.header.attributes = Some(0x18);
+    s.dump.kernel_generated = true;
     machine(&mut s, NO_PROCESS);
     s.truth.expected_kind = "live".into();
     s.truth.family = Some("driver".into());

@@ -59,6 +59,7 @@ pub(super) fn machine_check() -> Scenario {
     let record_at = 0xffff_9c8b_e201_4028;
     let sections = [
         CperSection::processor_generic(1, 1, 6),
+        CperSection::x64_processor(6, [0x000a_0655, 0x0610_0800, super::LEAF1_ECX, 0xbfeb_fbff]),
         xpf_mca_section(1, 3, 2, status, 0x2_3f41_8040, 0),
     ];
     let record = cper_record(&sections, 0x01dc_b3a0_0000_0007, 0x2026_0314_0009_2653);
