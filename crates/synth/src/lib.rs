@@ -16,7 +16,7 @@
 //! use bugcheck_synth::{Arch, TriageDump};
 //!
 //! let mut dump = TriageDump::new(Arch::X64);
-//! dump.bug_check(0xD1, [0x10, 2, 0, 0xfffff806_20a1_1000]).driver("faulty.sys", 0xfffff806_20a1_0000, 0x7000);
+//! dump.bug_check(0xD1, [0x10, 2, 0, 0xffff_f806_20a1_1000]).driver("faulty.sys", 0xffff_f806_20a1_0000, 0x7000);
 //! let bytes = dump.bytes();
 //! assert_eq!(&bytes[..8], b"PAGEDU64");
 //! ```

@@ -36,6 +36,27 @@ impl CperSection {
             body: b.done(),
         }
     }
+
+    /// IA32/X64 processor: local APIC id and CPUID leaf 1, no error structures.
+    pub fn x64_processor(apic_id: u64, leaf1: [u32; 4]) -> Self {
+        let mut b = Blob::new(0x40);
+        // Valid: APIC id, CPUID.
+        b.u64(0, 3).u64(8, apic_id);
+        for (i, register) in leaf1.into_iter().enumerate() {
+            b.u64(0x10 + 8 * i, register.into());
+        }
+        let kind = Guid(
+            0xdc3ea0b0,
+            0xa144,
+            0x4797,
+            [0xb9, 0x5b, 0x53, 0xfa, 0x24, 0x2b, 0x6e, 0x1d],
+        );
+        CperSection {
+            kind,
+            severity: 1,
+            body: b.done(),
+        }
+    }
 }
 
 /// MCi_STATUS with VAL, UC, EN, PCC set and the given machine check code; MISCV and ADDRV as asked.

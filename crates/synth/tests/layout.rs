@@ -14,8 +14,8 @@ use common::{Triage, at, text, u16_at, u32_at, u64_at};
 #[test]
 fn x64_triage_dump() {
     let mut dump = TriageDump::new(Arch::X64);
-    dump.bug_check(0xd1, [0x10, 2, 0, 0xfffff806_20a1_1000]);
-    dump.driver("faulty.sys", 0xfffff806_20a1_0000, 0x7000);
+    dump.bug_check(0xd1, [0x10, 2, 0, 0xffff_f806_20a1_1000]);
+    dump.driver("faulty.sys", 0xffff_f806_20a1_0000, 0x7000);
     dump.unloaded_driver("averylongname.sys", 0x1000, 0x2000);
     dump.call_stack(0xffff_8601_0000_1000, &[0xaa; 0x30]);
     dump.block(0x4_2000, b"hello");
@@ -24,7 +24,7 @@ fn x64_triage_dump() {
     assert_eq!((u32_at(&d, 0x30), u32_at(&d, 0x38)), (0x8664, 0xd1));
     assert_eq!(
         (u64_at(&d, 0x40), u64_at(&d, 0x58)),
-        (0x10, 0xfffff806_20a1_1000)
+        (0x10, 0xffff_f806_20a1_1000)
     );
     assert_eq!(u32_at(&d, 0xf98), 4);
     assert_eq!(&d[0x88..0x8c], b"PAGE", "no physical runs in a small dump");
@@ -69,7 +69,7 @@ fn x64_triage_dump() {
     assert!(modules[0].path.ends_with(r"\ntoskrnl.exe"));
     assert_eq!(
         (modules[2].base, modules[2].size),
-        (0xfffff806_20a1_0000, 0x7000)
+        (0xffff_f806_20a1_0000, 0x7000)
     );
     assert_eq!(t.read(0x4_2000, 5).unwrap(), b"hello");
     assert!(
