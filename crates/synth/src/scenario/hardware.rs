@@ -51,7 +51,14 @@ pub(super) fn inconsistent_address() -> Scenario {
 /// A fatal machine check: second-level cache data read error on processor 3.
 pub(super) fn machine_check() -> Scenario {
     let mut s = super::deferred_calls(Arch::X64);
-    s.call("nt", "KiMcheckAbort", 0x3f_7d00, 0x158);
+    let rip = s.ip();
+    s.does(&[0xf4]); // hlt
+    let interrupted = TrapFrameX64 {
+        rip,
+        eflags: 0x246,
+        ..Default::default()
+    };
+    s.trap_x64(interrupted, "KiMcheckAbort", 0x3f_7d00);
     s.call("nt", "HalpMcaReportError", 0x2a_6a00, 0x78);
     s.call("nt", "WheaReportHwError", 0x2a_6a40, 0x88);
     s.call("nt", "HalBugCheckSystem", 0x2a_6a80, 0x38);

@@ -106,6 +106,9 @@ pub(crate) fn system_worker(arch: Arch) -> Story {
     s.enter("nt", "KiStartSystemThread", 0x3f_7f40, 0x20);
     s.call("nt", "PspSystemThreadStartup", 0x2a_6040, 0x30);
     s.call("nt", "ExpWorkerThread", 0x2a_6090, 0x90);
+    // ETHREAD.StartAddress.
+    let start = s.base("nt") + 0x2a_6090;
+    s.dump.thread[0x450..0x458].copy_from_slice(&start.to_le_bytes());
     s
 }
 

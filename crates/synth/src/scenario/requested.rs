@@ -1,14 +1,21 @@
 //! Crashes that somebody asked for, by keyboard or by Driver Verifier.
 
 use super::{NO_PROCESS, Scenario, device_control, machine};
-use crate::Arch;
+use crate::{Arch, TrapFrameX64};
 
 /// Right Ctrl held and Scroll Lock pressed twice.
 pub(super) fn manual() -> Scenario {
     let mut s = super::deferred_calls(Arch::X64);
     let base = s.base("nt") + 0x482_0000;
     s.driver("i8042prt.sys", base, 0x24000);
-    s.call("nt", "KiInterruptDispatch", 0x3f_7d00, 0x158);
+    let rip = s.ip();
+    s.does(&[0xf4]); // hlt
+    let interrupted = TrapFrameX64 {
+        rip,
+        eflags: 0x246,
+        ..Default::default()
+    };
+    s.trap_x64(interrupted, "KiInterruptDispatch", 0x3f_7d00);
     s.call("i8042prt", "I8042KeyboardInterruptService", 0x1010, 0xa8);
     s.call("i8042prt", "I8xProcessCrashDump", 0x1100, 0x38);
     let ip = s.ip();

@@ -350,6 +350,12 @@ impl Story {
                 self.fp = self.sp;
             }
         }
+        if self.arch == Arch::X64 && locals >= 0x80 {
+            // What real frames are full of: a pointer to data, and one to code that no call returns to.
+            let caller = self.here.as_ref().unwrap().start;
+            let data = self.base("nt") + 0xc4_efc0;
+            self.local(0x30, data).local(0x48, caller);
+        }
         self.here = Some(place);
         self
     }
