@@ -3,7 +3,8 @@
 //! CONTEXT and EXCEPTION_RECORD64 are public (`winnt.h`); x64 and ARM64 offsets were compared with the header
 //! CONTEXT of real dumps. KTRAP_FRAME is in the public nt type information (Vergilius 10.0.19041 x64 and
 //! 6.1.7601 x86); the x64 offsets were compared with trap frames found on the stacks of real dumps, the x86 ones
-//! with the type information only.
+//! with the type information only. The ARM64 trap frame is the one of the .NET runtime's ARM64 unwinder (MIT); no
+//! real one was at hand.
 
 use crate::Blob;
 
@@ -322,6 +323,42 @@ impl TrapFrameX86 {
             .u32(0x68, self.eip)
             .u32(0x6c, 8)
             .u32(0x70, 0x1_0246);
+        b.done()
+    }
+}
+
+/// ARM64 KTRAP_FRAME, 0x150 bytes: x0 to x18, lr, fp, sp, pc and what the fault was.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub struct TrapFrameArm64 {
+    pub x: [u64; 19],
+    pub lr: u64,
+    pub fp: u64,
+    pub sp: u64,
+    pub pc: u64,
+    pub spsr: u32,
+    /// Exception syndrome: `0x96000004` is a translation fault of a data read in the kernel.
+    pub esr: u32,
+    pub fault_status: u32,
+    pub fault_address: u64,
+    pub previous_irql: u8,
+}
+
+impl TrapFrameArm64 {
+    /// The bytes: fault address +8, Spsr +0x90, Esr +0x94, Sp +0x98, X0 +0xa0, Lr +0x138, Fp +0x140, Pc +0x148.
+    pub fn bytes(&self) -> Vec<u8> {
+        let mut b = Blob::new(0x150);
+        b.u8(0, 1).u8(3, self.previous_irql);
+        b.u32(4, self.fault_status).u64(8, self.fault_address);
+        b.u32(0x90, self.spsr)
+            .u32(0x94, self.esr)
+            .u64(0x98, self.sp);
+        for (i, x) in self.x.iter().enumerate() {
+            b.u64(0xa0 + 8 * i, *x);
+        }
+        b.u64(0x138, self.lr)
+            .u64(0x140, self.fp)
+            .u64(0x148, self.pc);
         b.done()
     }
 }

@@ -54,7 +54,8 @@ mod whea;
 pub use blob::Blob;
 pub use code::Code;
 pub use context::{
-    ContextArm64, ContextX64, ContextX86, ExceptionRecord, TrapFrameX64, TrapFrameX86,
+    ContextArm64, ContextX64, ContextX86, ExceptionRecord, TrapFrameArm64, TrapFrameX64,
+    TrapFrameX86,
 };
 pub use header::{Arch, Header, filetime};
 pub use kdbg::DebuggerData;

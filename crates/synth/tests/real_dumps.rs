@@ -5,8 +5,8 @@
 mod common;
 
 use bugcheck_synth::{
-    Arch, DataBlock, DebuggerData, Driver, ExceptionRecord, Guid, Header, SecondaryBlob,
-    TriageDump, UnloadedDriver,
+    Arch, ContextX64, DataBlock, DebuggerData, Driver, ExceptionRecord, Guid, Header, Irp,
+    SecondaryBlob, StackLocation, TrapFrameX64, Triage9fPower, TriageDump, UnloadedDriver,
 };
 use common::{Triage, at, shared, text, u16_at, u32_at, u64_at};
 
@@ -368,4 +368,141 @@ fn debugger_data_offsets_are_those_of_19041_and_22000() {
         seen += 1;
     }
     assert!(seen > 5 || shared().is_none());
+}
+
+/// Where the builders put a field: the one place where a marker appears.
+fn offset_of(bytes: &[u8], marker: u64) -> usize {
+    let places: Vec<usize> = (0..bytes.len() - 7)
+        .step_by(8)
+        .filter(|i| u64_at(bytes, *i) == marker)
+        .collect();
+    assert_eq!(places.len(), 1);
+    places[0]
+}
+
+#[test]
+fn contexts_and_trap_frames_lie_where_the_builders_put_their_fields() {
+    const A: u64 = 0x1111_2222_3333_4444;
+    const B: u64 = 0x5555_6666_7777_8888;
+    let frame = TrapFrameX64 {
+        rip: A,
+        fault_address: B,
+        ..Default::default()
+    }
+    .bytes();
+    let (frame_rip, frame_cr2) = (offset_of(&frame, A), offset_of(&frame, B));
+    let context = ContextX64 {
+        rip: A,
+        rsp: B,
+        ..Default::default()
+    }
+    .bytes();
+    let (context_rip, context_rsp) = (offset_of(&context, A), offset_of(&context, B));
+    let record = ExceptionRecord {
+        address: A,
+        ..Default::default()
+    }
+    .bytes64();
+    let record_address = offset_of(&record, A);
+    let (mut frames, mut contexts, mut records) = (0, 0, 0);
+    for (name, d) in real_dumps() {
+        if u32_at(&d, 0x30) != 0x8664 {
+            continue;
+        }
+        let p: [u64; 4] = std::array::from_fn(|i| u64_at(&d, 0x40 + 8 * i));
+        let t = Triage::new(&d);
+        let stack = t.memory()[0].1;
+        let code = u32_at(&d, 0x38);
+        if matches!(code, 0xd1 | 0x50) {
+            let ip = if code == 0xd1 { p[3] } else { p[2] };
+            let hits = (0..stack.len().saturating_sub(0x190))
+                .step_by(8)
+                .filter(|i| {
+                    u64_at(stack, i + frame_rip) == ip && u64_at(stack, i + frame_cr2) == p[0]
+                })
+                .filter(|i| matches!(u16_at(stack, i + 0x170), 0x10 | 0x33))
+                .count();
+            assert_eq!(hits, 1, "{name}: trap frame");
+            frames += 1;
+        }
+        let (context_at, ip) = match code & 0x0fff_ffff {
+            0x3b => (p[2], p[1]),
+            0x7e => (p[3], p[1]),
+            _ => continue,
+        };
+        if let Some(c) = t.read(context_at, 0x4d0) {
+            assert_eq!(u64_at(c, context_rip), ip, "{name}: context");
+            assert!(
+                u64_at(c, context_rsp) > context_at,
+                "{name}: the stack pointer lies above the context"
+            );
+            assert_eq!(u32_at(c, 0x34), u32_at(c, 0x118), "{name}: MxCsr");
+            contexts += 1;
+        }
+        let system_thread = code & 0x0fff_ffff == 0x7e;
+        if let Some(r) = t.read(p[2], 0x20).filter(|_| system_thread) {
+            let found = (u64_at(r, record_address), u32_at(r, 0));
+            assert_eq!(found, (ip, p[0] as u32), "{name}: record");
+            records += 1;
+        }
+    }
+    if shared().is_some() {
+        assert!(
+            frames >= 4 && contexts >= 5 && records >= 3,
+            "{frames} {contexts} {records}"
+        );
+    }
+}
+
+#[test]
+fn the_power_request_of_a_real_9f_has_the_written_shape() {
+    let mut seen = 0;
+    for (name, d) in real_dumps() {
+        if u32_at(&d, 0x38) != 0x9f || u64_at(&d, 0x40) != 3 {
+            continue;
+        }
+        let t = Triage::new(&d);
+        let (pdo, block, irp_at) = (u64_at(&d, 0x48), u64_at(&d, 0x50), u64_at(&d, 0x58));
+        let real = t.read(irp_at, 0xd0).unwrap();
+        let ours = Irp {
+            address: irp_at,
+            status: u32_at(real, 0x30),
+            thread: u64_at(real, 0x98),
+            stack: vec![StackLocation::default(); usize::from(real[0x42])],
+            current_location: real[0x43],
+        }
+        .bytes();
+        for r in [0..2, 0x20..0x34, 0x42..0x44, 0x98..0xa0, 0xb8..0xc0] {
+            assert_eq!(ours[r.clone()], real[r.clone()], "{name}: IRP {r:x?}");
+        }
+        let current = t.read(u64_at(real, 0xb8), 0x48).unwrap();
+        assert_eq!(
+            (current[0], current[1]),
+            (0x16, 2),
+            "{name}: IRP_MN_SET_POWER"
+        );
+        let b = t.read(block, 0x28).unwrap();
+        let triage = Triage9fPower {
+            irp_list: u64_at(b, 8),
+            thread_list: u64_at(b, 0x10),
+            delayed_work_queue: u64_at(b, 0x18),
+            delayed_io_work_queue: u64_at(b, 0x20),
+        };
+        assert_eq!(triage.bytes(), b, "{name}: triage block");
+        // Device, its driver, and the driver's start in a module.
+        let device = t.read(u64_at(current, 0x28), 0x50).unwrap();
+        assert_eq!(
+            (u16_at(device, 0), u16_at(t.read(pdo, 2).unwrap(), 0)),
+            (3, 3)
+        );
+        let driver = t.read(u64_at(device, 8), 0x50).unwrap();
+        assert_eq!((u16_at(driver, 0), u16_at(driver, 2)), (4, 0x150));
+        assert!(
+            t.modules()
+                .iter()
+                .any(|m| m.base == u64_at(driver, 0x18) && m.size == u32_at(driver, 0x20))
+        );
+        seen += 1;
+    }
+    assert!(seen > 0 || shared().is_none());
 }

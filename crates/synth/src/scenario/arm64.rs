@@ -1,9 +1,7 @@
-//! An ARM64 story. The trap frame layout is the one of the .NET runtime's ARM64 unwinder (MIT): fault status +4,
-//! fault address +8, Spsr +0x90, Esr +0x94, Sp +0x98, X0 +0xa0, Lr +0x138, Fp +0x140, Pc +0x148; 0x150 bytes.
-//! It was not compared with a real dump.
+//! An ARM64 story.
 
 use super::{NO_PROCESS, Scenario, Story};
-use crate::{Arch, Blob};
+use crate::{Arch, TrapFrameArm64};
 
 /// 0xD1: a read through a null structure pointer at DISPATCH_LEVEL.
 pub(super) fn dispatch_level() -> Scenario {
@@ -16,22 +14,24 @@ pub(super) fn dispatch_level() -> Scenario {
     s.call("armnic", "ArmnicDpc", 0x1010, 0x40);
     s.call("armnic", "ArmnicReadRing", 0x1100, 0x30);
     let ip = s.faults_at(&0xf940_0d28_u32.to_le_bytes()); // ldr x8,[x9,#0x18]
-    let mut frame = Blob::new(0x150);
-    frame.u8(0, 1).u8(3, 2).u32(4, 0x9600_0004).u64(8, 0x18);
-    frame
-        .u32(0x90, 0x8000_0144)
-        .u32(0x94, 0x9600_0004)
-        .u64(0x98, s.sp);
-    // x8..x10; x9 is the null pointer.
-    frame
-        .u64(0xa0 + 8 * 8, 0x40)
-        .u64(0xa0 + 8 * 10, 0xffff_d50a_1b20_3040)
-        .u64(0xa0 + 8 * 18, 0xffff_f802_2d8f_d000);
-    let back = s.truth.stack[1].ip;
-    frame.u64(0x138, back).u64(0x140, s.fp).u64(0x148, ip);
+    let mut x = [0; 19];
+    // x9 is the null pointer; x18 is the processor block.
+    (x[8], x[10], x[18]) = (0x40, 0xffff_d50a_1b20_3040, 0xffff_f802_2d8f_d000);
+    let frame = TrapFrameArm64 {
+        x,
+        lr: s.truth.stack[1].ip,
+        fp: s.fp,
+        sp: s.sp,
+        pc: ip,
+        spsr: 0x8000_0144,
+        esr: 0x9600_0004,
+        fault_status: 0x9600_0004,
+        fault_address: 0x18,
+        previous_irql: 2,
+    };
     s.sp -= 0x150;
     let at = s.sp;
-    s.put(at, &frame.done());
+    s.put(at, &frame.bytes());
     let lr_fp = s.fp;
     s.enter_handler("KiKernelExceptionHandler", 0x3f_7d80, lr_fp);
     let parameters = [0x18, 2, 0, ip];
