@@ -8,10 +8,7 @@ use std::{env, fs};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
-#[allow(
-    dead_code,
-    reason = "the build script needs only a part of the vocabulary"
-)]
+#[allow(dead_code, reason = "the build script needs only a part of the vocabulary")]
 #[path = "src/vocabulary.rs"]
 mod vocabulary;
 
@@ -38,10 +35,7 @@ fn generate() -> Outcome<()> {
     write("status.rs", &statuses(&knowledge.join("status.csv"))?)?;
     write("modules.rs", &modules(&knowledge.join("modules.csv"))?)?;
     write("windows.rs", &releases(&knowledge.join("windows.csv"))?)?;
-    write(
-        "misnomers.rs",
-        &misnomers(&knowledge.join("misnomers.toml"), &bug_checks)?,
-    )
+    write("misnomers.rs", &misnomers(&knowledge.join("misnomers.toml"), &bug_checks)?)
 }
 
 fn write(name: &str, text: &str) -> Outcome<()> {
@@ -162,10 +156,7 @@ fn bug_checks(folder: &Path) -> Outcome<Vec<BugCheck>> {
     let mut files: Vec<PathBuf> = fs::read_dir(folder)
         .at(folder.display())?
         .filter_map(|entry| Some(entry.ok()?.path()))
-        .filter(|path| {
-            path.extension()
-                .is_some_and(|extension| extension == "toml")
-        })
+        .filter(|path| path.extension().is_some_and(|extension| extension == "toml"))
         .collect();
     files.sort();
     let mut all: Vec<BugCheck> = Vec::new();
@@ -196,33 +187,18 @@ fn bug_checks(folder: &Path) -> Outcome<Vec<BugCheck>> {
         if let [one, two] = pair
             && one.code == two.code
         {
-            problems.push(format!(
-                "{}: {:#x} appears twice",
-                folder.display(),
-                one.code
-            ));
+            problems.push(format!("{}: {:#x} appears twice", folder.display(), one.code));
         }
     }
-    if problems.is_empty() {
-        Ok(all)
-    } else {
-        Err(problems.join("\n"))
-    }
+    if problems.is_empty() { Ok(all) } else { Err(problems.join("\n")) }
 }
 
 /// The codes that a file named `000-080.toml` or `142-up.toml` may hold.
 fn range(path: &Path) -> Outcome<std::ops::RangeInclusive<u32>> {
-    let stem = path
-        .file_stem()
-        .and_then(|stem| stem.to_str())
-        .unwrap_or_default();
+    let stem = path.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
     stem.split_once('-')
         .and_then(|(first, last)| {
-            let last = if last == "up" {
-                u32::MAX
-            } else {
-                u32::from_str_radix(last, 16).ok()?
-            };
+            let last = if last == "up" { u32::MAX } else { u32::from_str_radix(last, 16).ok()? };
             Some(u32::from_str_radix(first, 16).ok()?..=last)
         })
         .ok_or_else(|| "the file's name is no range of codes such as 000-080".to_owned())
@@ -231,11 +207,7 @@ fn range(path: &Path) -> Outcome<std::ops::RangeInclusive<u32>> {
 fn bug_check(row: BugCheckRow) -> Outcome<BugCheck> {
     filled("name", &row.name)?;
     filled("about", &row.about)?;
-    if !row
-        .name
-        .bytes()
-        .all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'_')
-    {
+    if !row.name.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'_') {
         return Err("the name has other characters than capitals, digits and `_`".to_owned());
     }
     for source in row.source.split(", ") {
@@ -245,64 +217,28 @@ fn bug_check(row: BugCheckRow) -> Outcome<BugCheck> {
     }
     let code = code(&row.code)?;
     let kind = word(&row.kind, Kind::from_word).at("kind")?;
-    let likely: Vec<Cause> = row
-        .likely
-        .iter()
-        .map(|cause| word(cause, Cause::from_word).at("likely"))
-        .collect::<Outcome<_>>()?;
+    let likely: Vec<Cause> = row.likely.iter().map(|cause| word(cause, Cause::from_word).at("likely")).collect::<Outcome<_>>()?;
     if likely.iter().collect::<BTreeSet<_>>().len() != likely.len() {
         return Err("likely names a cause twice".to_owned());
     }
     let parameters = four(&row.parameters, parameter)?;
-    let cases: Vec<Case> = row
-        .case
-        .iter()
-        .map(|case| self::case(case).at("case"))
-        .collect::<Outcome<_>>()?;
-    let values: Vec<Value> = row
-        .value
-        .iter()
-        .map(|value| self::value(value).at("value"))
-        .collect::<Outcome<_>>()?;
-    let known = BugCheck {
-        code,
-        kind,
-        likely,
-        parameters,
-        cases,
-        values,
-        row,
-    };
+    let cases: Vec<Case> = row.case.iter().map(|case| self::case(case).at("case")).collect::<Outcome<_>>()?;
+    let values: Vec<Value> = row.value.iter().map(|value| self::value(value).at("value")).collect::<Outcome<_>>()?;
+    let known = BugCheck { code, kind, likely, parameters, cases, values, row };
     check_cases(&known)?;
     check_values(&known)?;
     Ok(known)
 }
 
 fn case(row: &CaseRow) -> Outcome<Case> {
-    let values: Vec<u64> = row
-        .value
-        .iter()
-        .chain(&row.values)
-        .map(|text| number(text))
-        .collect::<Outcome<_>>()?;
+    let values: Vec<u64> = row.value.iter().chain(&row.values).map(|text| number(text)).collect::<Outcome<_>>()?;
     if values.is_empty() || (row.value.is_some() && !row.values.is_empty()) {
         return Err("wants either `value` or `values`".to_owned());
     }
     let place = format!("{:#x?}", values.first());
     filled("about", &row.about).at(&place)?;
-    let parameters = four(&row.parameters, |text| {
-        if text.is_empty() {
-            Ok(None)
-        } else {
-            parameter(text).map(Some)
-        }
-    })
-    .at(&place)?;
-    Ok(Case {
-        values,
-        about: row.about.clone(),
-        parameters,
-    })
+    let parameters = four(&row.parameters, |text| if text.is_empty() { Ok(None) } else { parameter(text).map(Some) }).at(&place)?;
+    Ok(Case { values, about: row.about.clone(), parameters })
 }
 
 fn value(row: &ValueRow) -> Outcome<Value> {
@@ -320,11 +256,7 @@ fn value(row: &ValueRow) -> Outcome<Value> {
 
 /// At most one parameter selects a case, only in the general row, and each case has its own values.
 fn check_cases(known: &BugCheck) -> Outcome<()> {
-    let selectors = known
-        .parameters
-        .iter()
-        .filter(|(format, _)| *format == Format::Case)
-        .count();
+    let selectors = known.parameters.iter().filter(|(format, _)| *format == Format::Case).count();
     if selectors > 1 {
         return Err("more than one parameter is `case`".to_owned());
     }
@@ -338,12 +270,7 @@ fn check_cases(known: &BugCheck) -> Outcome<()> {
                 return Err(format!("case {value:#x} appears twice"));
             }
         }
-        if case
-            .parameters
-            .iter()
-            .flatten()
-            .any(|(format, _)| *format == Format::Case)
-        {
+        if case.parameters.iter().flatten().any(|(format, _)| *format == Format::Case) {
             return Err("a case cannot select a further case".to_owned());
         }
     }
@@ -360,25 +287,14 @@ fn check_values(known: &BugCheck) -> Outcome<()> {
         }
         let at = usize::from(row.parameter - 1);
         let general = is_value(known.parameters.get(at));
-        let cases = known
-            .cases
-            .iter()
-            .filter(|case| row.case.is_none_or(|one| case.values.contains(&one)));
-        let mut cases = cases.map(
-            |case| match case.parameters.get(at).and_then(Option::as_ref) {
-                Some(own) => is_value(Some(own)),
-                None => general,
-            },
-        );
-        let marked = if row.case.is_some() {
-            cases.any(|own| own)
-        } else {
-            general || cases.any(|own| own)
-        };
+        let cases = known.cases.iter().filter(|case| row.case.is_none_or(|one| case.values.contains(&one)));
+        let mut cases = cases.map(|case| match case.parameters.get(at).and_then(Option::as_ref) {
+            Some(own) => is_value(Some(own)),
+            None => general,
+        });
+        let marked = if row.case.is_some() { cases.any(|own| own) } else { general || cases.any(|own| own) };
         if !marked {
-            return Err(format!(
-                "{place}: the parameter is not marked `value` there"
-            ));
+            return Err(format!("{place}: the parameter is not marked `value` there"));
         }
     }
     Ok(())
@@ -394,9 +310,7 @@ fn parameter(text: &str) -> Outcome<Parameter> {
         Some(parts) => parts,
         None if text == Format::Reserved.word() => (text, text),
         None => {
-            return Err(format!(
-                "parameter `{text}` is not of the form `kind: words`"
-            ));
+            return Err(format!("parameter `{text}` is not of the form `kind: words`"));
         }
     };
     filled("words", words).at(text)?;
@@ -445,24 +359,15 @@ fn case_source(case: &Case) -> String {
         None => "None".to_owned(),
     });
     let values = slice(case.values.iter().map(|value| format!("{value:#x}")));
-    format!(
-        "Case {{ values: {values}, about: {:?}, parameters: {parameters} }}",
-        case.about
-    )
+    format!("Case {{ values: {values}, about: {:?}, parameters: {parameters} }}", case.about)
 }
 
 fn value_source(row: &Value) -> String {
-    format!(
-        "Value {{ parameter: {}, case: {:?}, value: {:#x}, text: {:?} }}",
-        row.parameter, row.case, row.value, row.text
-    )
+    format!("Value {{ parameter: {}, case: {:?}, value: {:#x}, text: {:?} }}", row.parameter, row.case, row.value, row.text)
 }
 
 fn array<T>(items: &[T; 4], source: impl Fn(&T) -> String) -> String {
-    format!(
-        "[{}]",
-        items.iter().map(source).collect::<Vec<_>>().join(", ")
-    )
+    format!("[{}]", items.iter().map(source).collect::<Vec<_>>().join(", "))
 }
 
 /// Rust source of a static table.
@@ -523,35 +428,20 @@ fn csv_table<R: DeserializeOwned, K: Ord + Debug>(
             return Err(format!("{}: {:x?} appears twice", path.display(), one.0));
         }
     }
-    Ok(table(
-        name,
-        of,
-        rows.into_iter()
-            .map(|(_, source)| format!("\n{of} {{ {source} }}")),
-    ))
+    Ok(table(name, of, rows.into_iter().map(|(_, source)| format!("\n{of} {{ {source} }}"))))
 }
 
 fn statuses(path: &Path) -> Outcome<String> {
     csv_table(path, "STATUSES", "Status", |row: &StatusRow| {
         let code = code(&row.code)?;
         filled("name", &row.name)?;
-        Ok((
-            code,
-            format!(
-                "code: {code:#x}, name: {:?}, text: {:?}",
-                row.name, row.text
-            ),
-        ))
+        Ok((code, format!("code: {code:#x}, name: {:?}, text: {:?}", row.name, row.text)))
     })
 }
 
 fn modules(path: &Path) -> Outcome<String> {
     csv_table(path, "MODULES", "Module", |row: &ModuleRow| {
-        for (what, text) in [
-            ("image", &row.image),
-            ("vendor", &row.vendor),
-            ("product", &row.product),
-        ] {
+        for (what, text) in [("image", &row.image), ("vendor", &row.vendor), ("product", &row.product)] {
             filled(what, text)?;
         }
         if row.image != row.image.to_ascii_lowercase() {
@@ -577,16 +467,11 @@ fn releases(path: &Path) -> Outcome<String> {
             "workstation" => false,
             "server" => true,
             other => {
-                return Err(format!(
-                    "product `{other}` is neither workstation nor server"
-                ));
+                return Err(format!("product `{other}` is neither workstation nor server"));
             }
         };
         filled("name", &row.name)?;
-        let source = format!(
-            "build: {}, server: {server}, name: {:?}, version: {:?}",
-            row.build, row.name, row.version
-        );
+        let source = format!("build: {}, server: {server}, name: {:?}, version: {:?}", row.build, row.name, row.version);
         Ok(((row.build, server), source))
     })
 }
@@ -620,9 +505,7 @@ fn misnomers(path: &Path, bug_checks: &[BugCheck]) -> Outcome<String> {
         for text in &row.means {
             let meant = code(text).at(&place)?;
             if !bug_checks.iter().any(|known| known.code == meant) {
-                return Err(format!(
-                    "{place}: it means {meant:#x}, which is no known bug check"
-                ));
+                return Err(format!("{place}: it means {meant:#x}, which is no known bug check"));
             }
         }
     }
@@ -635,27 +518,16 @@ fn misnomer(row: &MisnomerRow) -> Outcome<String> {
         return Err("neither names nor codes".to_owned());
     }
     for name in &row.names {
-        let plain = name.split('_').all(|word| {
-            !word.is_empty()
-                && word
-                    .bytes()
-                    .all(|b| b.is_ascii_uppercase() || b.is_ascii_digit())
-        });
+        let plain = name.split('_').all(|word| !word.is_empty() && word.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit()));
         if !plain {
             return Err(format!("name `{name}` is not of the form A_WRONG_NAME"));
         }
     }
     let codes = |texts: &[String]| -> Outcome<String> {
-        let codes: Vec<u32> = texts
-            .iter()
-            .map(|text| code(text))
-            .collect::<Outcome<_>>()?;
+        let codes: Vec<u32> = texts.iter().map(|text| code(text)).collect::<Outcome<_>>()?;
         Ok(slice(codes.iter().map(|code| format!("{code:#x}"))))
     };
     let names = slice(row.names.iter().map(|name| format!("{name:?}")));
     let (asked, means) = (codes(&row.codes)?, codes(&row.means)?);
-    Ok(format!(
-        "\nMisnomer {{ names: {names}, codes: {asked}, means: {means}, text: {:?} }}",
-        row.text
-    ))
+    Ok(format!("\nMisnomer {{ names: {names}, codes: {asked}, means: {means}, text: {:?} }}", row.text))
 }

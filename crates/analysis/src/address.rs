@@ -89,11 +89,15 @@ impl Class {
     pub(crate) fn words(&self) -> String {
         match self {
             Self::Null => "NULL: a pointer that was never set, or was cleared".into(),
-            Self::NullOffset(offset) => format!("{offset:#x} bytes above NULL: a field at that offset of a structure whose pointer is NULL"),
+            Self::NullOffset(offset) => {
+                format!("{offset:#x} bytes above NULL: a field at that offset of a structure whose pointer is NULL")
+            }
             Self::BelowNull(offset) => format!("{offset:#x} bytes below NULL: computed downwards from a NULL pointer"),
             Self::Pattern(pattern) => format!("a fill pattern ({pattern})"),
             Self::Text(text) => format!("bytes of text (\"{text}\"): a pointer was overwritten with a string"),
-            Self::NonCanonical => "non-canonical: no address of this form exists on this processor, the pointer is garbage or a bit of it flipped".into(),
+            Self::NonCanonical => {
+                "non-canonical: no address of this form exists on this processor, the pointer is garbage or a bit of it flipped".into()
+            }
             Self::Unloaded(image) => format!("inside the former range of {image}, a driver that had been unloaded"),
             Self::Module(place) => format!("inside a loaded module ({place})"),
             Self::Stack => "on the crashing thread's own stack".into(),
@@ -138,7 +142,11 @@ fn text(address: u64, wide: bool) -> Option<String> {
 /// Only bits that tell something are tried: one that lifts an address into canonical kernel space and into memory that is
 /// known (a loaded module, the thread's stack, or a page in the dump). Low bits would match by chance and are not tried.
 pub(crate) fn one_bit_away(kernel: &Kernel<'_>, address: u64) -> Option<(u32, String)> {
-    if kernel.width() != 8 || address < NEAR || kernel.modules.find(address).is_some() || kernel.memory().run(bugcheck_dump::VirtAddr(address)).is_ok() {
+    if kernel.width() != 8
+        || address < NEAR
+        || kernel.modules.find(address).is_some()
+        || kernel.memory().run(bugcheck_dump::VirtAddr(address)).is_ok()
+    {
         return None;
     }
     let mut found = (22..64).filter_map(|bit| {

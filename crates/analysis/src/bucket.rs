@@ -102,7 +102,11 @@ mod tests {
         let image = |name: &str| Some(Owner::Image(name.into()));
         let published = [
             (plain(code(0x116, &[]), image("nvlddmkm.sys")), "0x116_IMAGE_nvlddmkm.sys", "c89bfe8c-ed39-f658-ef27-f2898997fdbd"),
-            (plain(Reason::Named("MEMORY_CORRUPTION_ONE_BIT".into()), None), "MEMORY_CORRUPTION_ONE_BIT", "e3faf315-c3d0-81db-819a-6c43d23c63a7"),
+            (
+                plain(Reason::Named("MEMORY_CORRUPTION_ONE_BIT".into()), None),
+                "MEMORY_CORRUPTION_ONE_BIT",
+                "e3faf315-c3d0-81db-819a-6c43d23c63a7",
+            ),
             (
                 plain(code(0x139, &["3", "CORRUPT_LIST_ENTRY"]), function("PROCMON24", None)),
                 "0x139_3_CORRUPT_LIST_ENTRY_PROCMON24!unknown_function",

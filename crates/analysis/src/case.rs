@@ -4,8 +4,8 @@ use crate::fault::Examined;
 use crate::model::{Missing, Object};
 use crate::start::Start;
 use crate::suspects::{Subject, Suspects};
-use bugcheck_knowledge::Module as KnownModule;
 use bugcheck_kernel::{Kernel, Module};
+use bugcheck_knowledge::Module as KnownModule;
 use bugcheck_unwind::{CallBefore, Frame, Trust};
 
 /// One dump under examination.

@@ -85,7 +85,10 @@ pub(crate) fn examine(kernel: &Kernel<'_>, start: &Start, base_code: u32, parame
     let parameter = |role: Option<usize>| role.and_then(|n| parameters.get(n.checked_sub(1)?)).copied();
     let registers = start.registers.as_ref().filter(|_| start.at_fault);
     let exception = parameter(roles.status).map(|status| status as u32).or(start.exception.as_ref().map(|record| record.code));
-    let ip = registers.and_then(Registers::ip).or(parameter(roles.instruction).filter(|&ip| ip != 0)).or(start.exception.as_ref().map(|record| record.address));
+    let ip = registers
+        .and_then(Registers::ip)
+        .or(parameter(roles.instruction).filter(|&ip| ip != 0))
+        .or(start.exception.as_ref().map(|record| record.address));
     if ip.is_none() && parameter(roles.address).is_none() {
         return None;
     }
@@ -105,7 +108,12 @@ pub(crate) fn examine(kernel: &Kernel<'_>, start: &Start, base_code: u32, parame
         instruction,
         consistency: Consistency::Unknown { why: "this bug check reports no address to compare with".into() },
         oddities: Vec::new(),
-        io_status: start.exception.as_ref().filter(|record| record.code == IN_PAGE_ERROR).and_then(|record| record.information.get(2)).map(|&status| status as u32),
+        io_status: start
+            .exception
+            .as_ref()
+            .filter(|record| record.code == IN_PAGE_ERROR)
+            .and_then(|record| record.information.get(2))
+            .map(|&status| status as u32),
         explanation: String::new(),
     };
     examined.consistency = consistency(kernel, &examined, registers.is_some());
@@ -199,9 +207,16 @@ fn execute_consistency(examined: &Examined, ip: u64) -> Consistency {
     let Some(address) = examined.address else { return Consistency::Unknown { why: "no address was reported".into() } };
     let distance = address.wrapping_sub(ip);
     if distance < 16 {
-        Consistency::Consistent { computed: Some(ip), why: format!("the processor was told to execute {ip:#x}, and that is the address that faulted") }
+        Consistency::Consistent {
+            computed: Some(ip),
+            why: format!("the processor was told to execute {ip:#x}, and that is the address that faulted"),
+        }
     } else {
-        Consistency::Unknown { why: format!("the reported address {address:#x} is not the instruction pointer {ip:#x}; the dump has no registers from the moment of the jump") }
+        Consistency::Unknown {
+            why: format!(
+                "the reported address {address:#x} is not the instruction pointer {ip:#x}; the dump has no registers from the moment of the jump"
+            ),
+        }
     }
 }
 
@@ -224,7 +239,12 @@ fn page_fault_consistency(instruction: &Instruction, reported: u64, touch: Optio
     if let Some(access) = instruction.accesses.iter().find(|access| covers(access)) {
         return Consistency::Consistent {
             computed: access.address,
-            why: format!("`{}` computes {} = {:#x}, the address that was reported", instruction.text, access.expression, access.address.unwrap_or(reported)),
+            why: format!(
+                "`{}` computes {} = {:#x}, the address that was reported",
+                instruction.text,
+                access.expression,
+                access.address.unwrap_or(reported)
+            ),
         };
     }
     let unknown: Vec<&str> = instruction.accesses.iter().flat_map(|access| access.unknown.iter().map(String::as_str)).collect();
@@ -246,15 +266,25 @@ fn protection_fault_consistency(kernel: &Kernel<'_>, instruction: &Instruction) 
     let wide = kernel.width() == 8;
     match instruction.nature {
         Nature::MayProtectionFault => {
-            return Consistency::Consistent { computed: None, why: format!("`{}` can raise a protection fault by itself", instruction.text) };
+            return Consistency::Consistent {
+                computed: None,
+                why: format!("`{}` can raise a protection fault by itself", instruction.text),
+            };
         }
         Nature::Invalid => return Consistency::Unknown { why: "the bytes at the instruction pointer are no instruction".into() },
         _ => {}
     }
-    if let Some(access) = instruction.accesses.iter().find(|access| wide && access.address.is_some_and(|address| !VirtAddr(address).is_canonical())) {
+    if let Some(access) =
+        instruction.accesses.iter().find(|access| wide && access.address.is_some_and(|address| !VirtAddr(address).is_canonical()))
+    {
         return Consistency::Consistent {
             computed: access.address,
-            why: format!("`{}` computes {} = {:#x}, which is no canonical address", instruction.text, access.expression, access.address.unwrap_or(0)),
+            why: format!(
+                "`{}` computes {} = {:#x}, which is no canonical address",
+                instruction.text,
+                access.expression,
+                access.address.unwrap_or(0)
+            ),
         };
     }
     let unknown: Vec<&str> = instruction.accesses.iter().flat_map(|access| access.unknown.iter().map(String::as_str)).collect();
@@ -282,13 +312,18 @@ fn protection_fault_consistency(kernel: &Kernel<'_>, instruction: &Instruction) 
 
 fn illegal_instruction(instruction: &Instruction) -> Consistency {
     match instruction.nature {
-        Nature::Invalid | Nature::Trap => Consistency::Consistent { computed: None, why: "the bytes are indeed no instruction this processor executes".into() },
+        Nature::Invalid | Nature::Trap => {
+            Consistency::Consistent { computed: None, why: "the bytes are indeed no instruction this processor executes".into() }
+        }
         _ if instruction.features.iter().any(|(_, has)| *has == Some(false)) => {
             Consistency::Consistent { computed: None, why: "the processor lacks this instruction".into() }
         }
         _ if instruction.features.iter().all(|(_, has)| *has == Some(true)) => Consistency::Inconsistent {
             computed: None,
-            why: format!("`{}` is an instruction this processor has, yet it was reported as illegal: what was executed is not what is in memory", instruction.text),
+            why: format!(
+                "`{}` is an instruction this processor has, yet it was reported as illegal: what was executed is not what is in memory",
+                instruction.text
+            ),
         },
         _ => Consistency::Unknown { why: format!("whether this processor has `{}` is not in the dump", instruction.text) },
     }
@@ -360,7 +395,8 @@ fn in_padding(kernel: &Kernel<'_>, address: u64) -> bool {
 fn explanation(kernel: &Kernel<'_>, examined: &Examined) -> String {
     let place = examined.ip.map(|ip| kernel.modules.describe(ip).unwrap_or_else(|| format!("{ip:#x}, outside every loaded module")));
     let subject = place.map_or_else(|| "Kernel code".to_owned(), |place| format!("The code at {place}"));
-    let status = |code: u32| bugcheck_knowledge::status(code).map_or_else(|| format!("{code:#x}"), |status| format!("{code:#x} {}", status.name));
+    let status =
+        |code: u32| bugcheck_knowledge::status(code).map_or_else(|| format!("{code:#x}"), |status| format!("{code:#x} {}", status.name));
     match (examined.address, examined.touch, examined.exception) {
         (Some(address), Some(touch), _) => {
             let verb = match touch {

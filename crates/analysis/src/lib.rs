@@ -14,6 +14,7 @@ mod plan;
 mod recipes;
 mod redact;
 mod roles;
+mod signature;
 mod start;
 mod suspects;
 mod system;
@@ -26,8 +27,8 @@ use bugcheck_kernel::{Kernel, Process, Thread};
 use bugcheck_unwind::{CallBefore, Frame, Stack as _};
 use case::Case;
 use model::{
-    BugCheckFacts, Consistency, Context, DumpFacts, Fault, Hex, InstructionFacts, ModuleFacts, Note, Os, ProcessFacts, Stack, StackFrame, Tool,
-    UnloadedModule,
+    BugCheckFacts, Consistency, Context, DumpFacts, Fault, Hex, InstructionFacts, ModuleFacts, Note, Os, ProcessFacts, Stack, StackFrame,
+    Tool, UnloadedModule,
 };
 use start::Start;
 
@@ -73,8 +74,11 @@ pub fn analyze(dump: &Dump, path: &str, options: Options) -> Analysis {
     recipes::run(&mut case);
 
     let known = bugcheck_knowledge::bug_check(header.bug_check.code);
-    let live = known.is_some_and(|known| known.kind == bugcheck_knowledge::Kind::Live) || header.has_live_attribute() || header.bug_check.code == 0;
+    let live = known.is_some_and(|known| known.kind == bugcheck_knowledge::Kind::Live)
+        || header.has_live_attribute()
+        || header.bug_check.code == 0;
     let system = system::system(dump);
+    let signature = signature::signature(&case);
     let windbg = verdict::windbg(&case, live);
     let mut notes: Vec<Note> = dump.notes().iter().map(note).collect();
     notes.extend(verdict::notes(&case, windbg.failure_bucket_id.is_some()));
@@ -106,6 +110,7 @@ pub fn analyze(dump: &Dump, path: &str, options: Options) -> Analysis {
         objects: case.objects,
         secondary_data: system::secondary_data(dump, options.redact),
         windbg,
+        signature,
         suspects,
         missing,
         plan,
@@ -149,7 +154,12 @@ fn shown(kernel: &Kernel<'_>, frames: &[Frame]) -> Vec<StackFrame> {
 fn stacks(kernel: &Kernel<'_>, start: &Start, stack: &[StackFrame], base_code: u32, parameters: &[u64; 4]) -> Vec<Stack> {
     let mut stacks = Vec::new();
     if start.at_fault {
-        stacks.push(Stack { kind: "fault", id: None, context: context(start.registers.as_ref(), start.origin.name()), frames: stack.to_vec() });
+        stacks.push(Stack {
+            kind: "fault",
+            id: None,
+            context: context(start.registers.as_ref(), start.origin.name()),
+            frames: stack.to_vec(),
+        });
     }
     if let Some((registers, origin)) = &start.bug_check
         && (!start.at_fault || start.registers.as_ref() != Some(registers))
@@ -208,7 +218,8 @@ fn process(kernel: &Kernel<'_>, options: Options) -> Option<ProcessFacts> {
     let path = dump.blob(bugcheck_dump::secondary::PROCESS_PATH).and_then(bugcheck_dump::secondary::process_path);
     let triage = dump.triage()?;
     let (header, data) = (dump.header(), triage.debugger_data.as_ref());
-    let process = data.zip(triage.process).and_then(|(data, range)| Process::read(header.arch, header.build, data, kernel.memory(), range.address));
+    let process =
+        data.zip(triage.process).and_then(|(data, range)| Process::read(header.arch, header.build, data, kernel.memory(), range.address));
     let thread = data.zip(triage.thread).and_then(|(data, range)| Thread::read(header.arch, data, kernel.memory(), range.address));
     let start = thread.and_then(|thread| thread.start_address);
     (path.is_some() || triage.process.is_some()).then(|| ProcessFacts {
@@ -261,7 +272,8 @@ fn dump_facts(dump: &Dump, path: &str, live: bool) -> DumpFacts {
         uptime_seconds: header.uptime.map(|ticks| ticks / 10_000_000),
         processors: header.processors,
         os: Os {
-            name: bugcheck_knowledge::windows_release(header.build, header.product_type.unwrap_or(1)).map(|release| release.name.to_owned()),
+            name: bugcheck_knowledge::windows_release(header.build, header.product_type.unwrap_or(1))
+                .map(|release| release.name.to_owned()),
             build: header.build,
             build_lab: lab,
             product_type: header.product_type.and_then(|kind| match kind {
@@ -287,7 +299,8 @@ fn bug_check_facts(kernel: &Kernel<'_>, known: Option<&bugcheck_knowledge::BugCh
         name: known.map(|known| known.name.to_owned()),
         about: explained.as_ref().map_or_else(|| "This code is not documented.".to_owned(), |explained| explained.about.to_owned()),
         parameters: bug_check.parameters.map(Hex),
-        parameters_explained: explained.map_or_else(|| bug_check.parameters.map(|value| format!("{value:#x}")), |explained| explained.parameters),
+        parameters_explained: explained
+            .map_or_else(|| bug_check.parameters.map(|value| format!("{value:#x}")), |explained| explained.parameters),
     }
 }
 
@@ -301,5 +314,7 @@ fn note(note: &bugcheck_dump::Note) -> Note {
 
 /// True if the dump has memory that an analysis can read.
 pub(crate) fn has_memory(kernel: &Kernel<'_>) -> bool {
-    kernel.dump.header().kind == DumpKind::Triage && !kernel.memory().ranges().is_empty() && kernel.modules.kernel().is_some_and(|nt| kernel.may_be_code(nt.base.0 + 0x1000))
+    kernel.dump.header().kind == DumpKind::Triage
+        && !kernel.memory().ranges().is_empty()
+        && kernel.modules.kernel().is_some_and(|nt| kernel.may_be_code(nt.base.0 + 0x1000))
 }

@@ -69,6 +69,8 @@ pub struct Analysis {
     pub secondary_data: Vec<SecondaryData>,
     /// What WinDbg would call it.
     pub windbg: WinDbg,
+    /// What makes two crashes the same: code, sub-code, module and offset.
+    pub signature: String,
     /// Ranked suspects; their confidences sum to at most 1.
     pub suspects: Vec<Suspect>,
     /// What would make the answer better.

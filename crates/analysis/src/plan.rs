@@ -34,8 +34,11 @@ pub(crate) fn plan(kernel: &Kernel<'_>, kind: &str, suspects: &[Suspect], has_vi
             _ => {}
         }
     }
-    if suspects.iter().any(|suspect| suspect.family == "driver" && suspect.confidence < 0.6) && suspects.first().is_some_and(|first| first.family == "driver") {
-        let images: Vec<&str> = suspects.iter().filter(|suspect| suspect.family == "driver").map(|suspect| suspect.subject.as_str()).collect();
+    if suspects.iter().any(|suspect| suspect.family == "driver" && suspect.confidence < 0.6)
+        && suspects.first().is_some_and(|first| first.family == "driver")
+    {
+        let images: Vec<&str> =
+            suspects.iter().filter(|suspect| suspect.family == "driver").map(|suspect| suspect.subject.as_str()).collect();
         add(verifier(&images));
     }
     if suspects.first().is_none_or(|first| first.confidence < 0.5) && kind != "live" {
@@ -59,7 +62,12 @@ fn update_driver(kernel: &Kernel<'_>, suspect: &Suspect) -> Step {
     let what = module.and_then(known).map(|known| format!(" ({}, {})", known.vendor, known.product)).unwrap_or_default();
     let mut commands = Vec::new();
     if let Some(name) = safe_name(&suspect.subject) {
-        commands.push(command("powershell", format!("Get-CimInstance Win32_SystemDriver | Where-Object PathName -like '*{name}' | Format-List Name,PathName,State,StartMode")));
+        commands.push(command(
+            "powershell",
+            format!(
+                "Get-CimInstance Win32_SystemDriver | Where-Object PathName -like '*{name}' | Format-List Name,PathName,State,StartMode"
+            ),
+        ));
         commands.push(command("cmd", "pnputil /enum-drivers"));
     }
     Step {
@@ -101,7 +109,9 @@ fn stop_overclocking(suspect: &Suspect) -> Step {
         title: "Set CPU and memory to their standard speeds".into(),
         why: suspect.summary.clone(),
         commands: vec![command("bios", "load the default settings; turn XMP/EXPO/DOCP, manual voltages and curve optimiser off")],
-        look_for: Some("if the crashes stop, the setting was the cause: raise speeds one at a time; if they go on, test the parts one by one".into()),
+        look_for: Some(
+            "if the crashes stop, the setting was the cause: raise speeds one at a time; if they go on, test the parts one by one".into(),
+        ),
         undo: Some("save the settings as a BIOS profile first and load it again".into()),
     }
 }
@@ -112,7 +122,9 @@ fn firmware() -> Step {
         title: "Update the BIOS/UEFI firmware, check temperatures and power".into(),
         why: "firmware carries processor microcode and memory and voltage settings: makers fix instability there".into(),
         commands: vec![command("powershell", "Get-CimInstance Win32_BIOS | Format-List SMBIOSBIOSVersion,ReleaseDate")],
-        look_for: Some("a newer version on the board maker's page; processor above 90 °C under load; a power supply that is old or too small".into()),
+        look_for: Some(
+            "a newer version on the board maker's page; processor above 90 °C under load; a power supply that is old or too small".into(),
+        ),
         undo: None,
     }
 }
@@ -125,9 +137,14 @@ fn check_drive(suspect: &Suspect) -> Step {
         commands: vec![
             command("powershell", "Get-PhysicalDisk | Get-StorageReliabilityCounter | Format-List *"),
             command("cmd", "chkdsk C: /scan"),
-            command("powershell", "Get-WinEvent -FilterHashtable @{LogName='System'; ProviderName='disk','stornvme','storahci','Ntfs'} -MaxEvents 50"),
+            command(
+                "powershell",
+                "Get-WinEvent -FilterHashtable @{LogName='System'; ProviderName='disk','stornvme','storahci','Ntfs'} -MaxEvents 50",
+            ),
         ],
-        look_for: Some("events 7, 11, 51, 129, 153, 157; SMART reallocated or uncorrectable counts above 0; back up first if any appear".into()),
+        look_for: Some(
+            "events 7, 11, 51, 129, 153, 157; SMART reallocated or uncorrectable counts above 0; back up first if any appear".into(),
+        ),
         undo: None,
     }
 }
@@ -174,7 +191,9 @@ fn more_dumps() -> Step {
             command("bugcheck", "bugcheck triage C:\\Windows\\Minidump"),
             command("powershell", "Set-ItemProperty 'HKLM:\\SYSTEM\\CurrentControlSet\\Control\\CrashControl' CrashDumpEnabled 7"),
         ],
-        look_for: Some("the second command makes Windows write an automatic kernel dump (C:\\Windows\\MEMORY.DMP) at the next crash".into()),
+        look_for: Some(
+            "the second command makes Windows write an automatic kernel dump (C:\\Windows\\MEMORY.DMP) at the next crash".into(),
+        ),
         undo: Some("set CrashDumpEnabled back to 3 for small dumps".into()),
     }
 }

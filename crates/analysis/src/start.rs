@@ -65,7 +65,9 @@ pub(crate) fn find(kernel: &Kernel<'_>, base_code: u32, parameters: &[u64; 4]) -
     start.exception = pointer(roles.exception).or(pair.map(|(record, _)| record)).and_then(|at| kernel.exception_at(at));
 
     let in_code = |registers: &Registers| registers.ip().is_some_and(|ip| ip != 0);
-    if let Some(registers) = pointer(roles.context).or(pair.map(|(_, context)| context)).and_then(|at| kernel.context_at(at)).filter(in_code) {
+    if let Some(registers) =
+        pointer(roles.context).or(pair.map(|(_, context)| context)).and_then(|at| kernel.context_at(at)).filter(in_code)
+    {
         start.set(registers, Origin::Parameter);
     } else if let Some(frame) = pointer(roles.trap_frame).and_then(|at| TrapFrame::read(arch, memory, at)) {
         start.set_trap(frame, kernel, Origin::Parameter);
@@ -139,7 +141,8 @@ fn trap_frame_by_search(kernel: &Kernel<'_>, start: &Start, roles: &Roles, param
     // A double fault's own stack holds the machine state as the first frame whose stack pointer lies elsewhere.
     let by_shape = || {
         let plausible = |frame: &TrapFrame| {
-            frame.registers.ip().is_some_and(|ip| kernel.modules.may_be_code(ip)) && frame.registers.get("cs").is_some_and(|cs| cs == 0x10 || cs == 8)
+            frame.registers.ip().is_some_and(|ip| kernel.modules.may_be_code(ip))
+                && frame.registers.get("cs").is_some_and(|cs| cs == 0x10 || cs == 8)
         };
         (base_code == 0x7f).then(|| find_trap_frames(arch, kernel.memory(), from, &plausible).into_iter().next()).flatten()
     };

@@ -60,7 +60,8 @@ impl Suspects {
 
     /// Every driver accused so far gets the same excuse.
     pub(crate) fn excuse_software(&mut self, id: &'static str, weight: f64, text: &str, at: &str) {
-        let software: Vec<Subject> = self.list.iter().map(|(subject, _)| subject.clone()).filter(|subject| subject.family != "hardware").collect();
+        let software: Vec<Subject> =
+            self.list.iter().map(|(subject, _)| subject.clone()).filter(|subject| subject.family != "hardware").collect();
         for subject in software {
             self.excuse(&subject, id, weight, text, at);
         }

@@ -56,7 +56,13 @@ fn iso_date(date: &str) -> Option<String> {
 /// The hypervisor, as its own blob or the machine's maker tells.
 fn hypervisor(dump: &Dump, manufacturer: Option<&str>, product: Option<&str>) -> Option<String> {
     if let Some(blob) = dump.blob(secondary::HYPERVISOR) {
-        let vendors = [("VBoxVBoxVBox", "VirtualBox"), ("VMwareVMware", "VMware"), ("KVMKVMKVM", "KVM"), ("Microsoft Hv", "Hyper-V"), ("TCGTCGTCGTCG", "QEMU")];
+        let vendors = [
+            ("VBoxVBoxVBox", "VirtualBox"),
+            ("VMwareVMware", "VMware"),
+            ("KVMKVMKVM", "KVM"),
+            ("Microsoft Hv", "Hyper-V"),
+            ("TCGTCGTCGTCG", "QEMU"),
+        ];
         let text = secondary::ascii_strings(blob, 8).next()?.to_owned();
         return Some(vendors.iter().find(|(mark, _)| text.contains(mark)).map_or(text, |(_, name)| (*name).to_owned()));
     }

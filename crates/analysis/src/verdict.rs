@@ -25,8 +25,12 @@ pub(crate) fn verdict(case: &Case<'_>, known: Option<&BugCheck>, live: bool, sus
     } else {
         by_code
     };
-    let happened = case.fault.as_ref().map_or_else(|| known.map_or("Windows stopped with a code that is not documented.", |known| known.about), |fault| &fault.explanation);
-    let happened = if live { format!("No crash: Windows noticed a problem, saved this dump and went on. {happened}") } else { happened.to_owned() };
+    let happened = case.fault.as_ref().map_or_else(
+        || known.map_or("Windows stopped with a code that is not documented.", |known| known.about),
+        |fault| &fault.explanation,
+    );
+    let happened =
+        if live { format!("No crash: Windows noticed a problem, saved this dump and went on. {happened}") } else { happened.to_owned() };
     let who = match first {
         None => "There is not enough evidence in this dump to suspect anybody.".to_owned(),
         Some(first) if first.confidence >= 0.45 => format!("First suspect: {} — {}.", name(first), first.summary),
@@ -62,7 +66,13 @@ pub(crate) fn windbg(case: &Case<'_>, live: bool) -> WinDbg {
     };
     let text = bucket.to_string();
     let module = image.as_ref().and_then(|image| case.kernel.modules.by_image(image)).map(|module| module.name.clone());
-    WinDbg { failure_id_hash: Some(failure_id_hash(&text)), failure_bucket_id: Some(text), module_name: module, image_name: image, symbol_name: None }
+    WinDbg {
+        failure_id_hash: Some(failure_id_hash(&text)),
+        failure_bucket_id: Some(text),
+        module_name: module,
+        image_name: image,
+        symbol_name: None,
+    }
 }
 
 pub(crate) fn notes(case: &Case<'_>, has_bucket: bool) -> Vec<Note> {
@@ -70,7 +80,10 @@ pub(crate) fn notes(case: &Case<'_>, has_bucket: bool) -> Vec<Note> {
     let info = |text: String| Note { severity: "info", text, at: None };
     let header = case.kernel.dump.header();
     if !has_bucket && case.verdict.as_ref().is_none_or(|(kind, _)| *kind != "live") {
-        notes.push(info("WinDbg's FAILURE_BUCKET_ID for this code contains a function name, which needs symbols; none is given rather than a wrong one".into()));
+        notes.push(info(
+            "WinDbg's FAILURE_BUCKET_ID for this code contains a function name, which needs symbols; none is given rather than a wrong one"
+                .into(),
+        ));
     }
     if header.kind != DumpKind::Triage {
         notes.push(info(format!(
@@ -78,7 +91,11 @@ pub(crate) fn notes(case: &Case<'_>, has_bucket: bool) -> Vec<Note> {
             header.kind.name()
         )));
     } else if !crate::has_memory(case.kernel) {
-        notes.push(Note { severity: "warning", text: "this minidump brings no usable memory or module list: only its header speaks".into(), at: None });
+        notes.push(Note {
+            severity: "warning",
+            text: "this minidump brings no usable memory or module list: only its header speaks".into(),
+            at: None,
+        });
     }
     if let Some(driver) = case.kernel.dump.triage().and_then(|triage| triage.broken_driver.clone()) {
         notes.push(info(format!("Windows noted {driver} as the driver that broke a rule")));

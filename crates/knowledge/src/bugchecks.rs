@@ -80,11 +80,7 @@ pub fn bug_check(code: u32) -> Option<&'static BugCheck> {
 /// The code without the flag that small dumps add (`0x1000007e` → `0x7e`); any other code as it is.
 #[must_use]
 pub fn base_code(code: u32) -> u32 {
-    if code & 0xf000_0000 == MINIDUMP_FLAG {
-        code & !MINIDUMP_FLAG
-    } else {
-        code
-    }
+    if code & 0xf000_0000 == MINIDUMP_FLAG { code & !MINIDUMP_FLAG } else { code }
 }
 
 /// The symbolic name of a code, `None` when it has none in public use.
@@ -94,8 +90,5 @@ pub fn name(code: u32) -> Option<&'static str> {
 }
 
 fn exact(code: u32) -> Option<&'static BugCheck> {
-    BUG_CHECKS
-        .binary_search_by_key(&code, |known| known.code)
-        .ok()
-        .and_then(|at| BUG_CHECKS.get(at))
+    BUG_CHECKS.binary_search_by_key(&code, |known| known.code).ok().and_then(|at| BUG_CHECKS.get(at))
 }

@@ -42,15 +42,10 @@ pub fn modules() -> &'static [Module] {
 /// The module with this file name, in any case of letters.
 #[must_use]
 pub fn module(image: &str) -> Option<&'static Module> {
-    MODULES
-        .binary_search_by(|known| compare(known.image, image))
-        .ok()
-        .and_then(|at| MODULES.get(at))
+    MODULES.binary_search_by(|known| compare(known.image, image)).ok().and_then(|at| MODULES.get(at))
 }
 
 /// Orders a lower-case name against any name.
 fn compare(lower: &str, any: &str) -> Ordering {
-    lower
-        .bytes()
-        .cmp(any.bytes().map(|byte| byte.to_ascii_lowercase()))
+    lower.bytes().cmp(any.bytes().map(|byte| byte.to_ascii_lowercase()))
 }

@@ -20,21 +20,13 @@ pub struct Explained {
 impl BugCheck {
     /// Explains these parameters. `locate` says where an address lies (`ntfs.sys+0x1234`), if anybody knows.
     #[must_use]
-    pub fn explain(
-        &self,
-        parameters: [u64; 4],
-        locate: &dyn Fn(u64) -> Option<String>,
-    ) -> Explained {
+    pub fn explain(&self, parameters: [u64; 4], locate: &dyn Fn(u64) -> Option<String>) -> Explained {
         self.explain_known(parameters.map(Some), locate)
     }
 
     /// Explains the parameters that are known; the others get their words only.
     #[must_use]
-    pub fn explain_known(
-        &self,
-        parameters: [Option<u64>; 4],
-        locate: &dyn Fn(u64) -> Option<String>,
-    ) -> Explained {
+    pub fn explain_known(&self, parameters: [Option<u64>; 4], locate: &dyn Fn(u64) -> Option<String>) -> Explained {
         let selector = self.selector(&parameters);
         let case = selector.and_then(|value| self.case(value));
         let meanings = self.meanings(case);
@@ -62,17 +54,8 @@ impl BugCheck {
         let [first, second, third, fourth] = meanings;
         let [p1, p2, p3, p4] = parameters;
         Explained {
-            about: case
-                .map(|case| case.about)
-                .filter(|about| !about.is_empty())
-                .unwrap_or(self.about),
-            parameters: [
-                (1, first, p1),
-                (2, second, p2),
-                (3, third, p3),
-                (4, fourth, p4),
-            ]
-            .map(words),
+            about: case.map(|case| case.about).filter(|about| !about.is_empty()).unwrap_or(self.about),
+            parameters: [(1, first, p1), (2, second, p2), (3, third, p3), (4, fourth, p4)].map(words),
             case,
         }
     }
@@ -86,18 +69,12 @@ impl BugCheck {
     /// The case that this value of the selecting parameter stands for.
     #[must_use]
     pub fn case(&self, value: u64) -> Option<&'static Case> {
-        self.cases
-            .iter()
-            .find(|case| case.values.iter().any(|&known| same(known, value)))
+        self.cases.iter().find(|case| case.values.iter().any(|&known| same(known, value)))
     }
 
     /// The value of the parameter that selects a case.
     fn selector(&self, parameters: &[Option<u64>; 4]) -> Option<u64> {
-        self.parameters
-            .iter()
-            .zip(parameters)
-            .find(|(meaning, _)| meaning.format == Format::Case)
-            .and_then(|(_, value)| *value)
+        self.parameters.iter().zip(parameters).find(|(meaning, _)| meaning.format == Format::Case).and_then(|(_, value)| *value)
     }
 
     /// What the parameters hold in this case.
@@ -107,27 +84,14 @@ impl BugCheck {
         };
         let [g1, g2, g3, g4] = self.parameters;
         let [c1, c2, c3, c4] = case.parameters;
-        [
-            c1.unwrap_or(g1),
-            c2.unwrap_or(g2),
-            c3.unwrap_or(g3),
-            c4.unwrap_or(g4),
-        ]
+        [c1.unwrap_or(g1), c2.unwrap_or(g2), c3.unwrap_or(g3), c4.unwrap_or(g4)]
     }
 
     /// What a value of a parameter means; rows of the selected case win over general ones.
     fn value_text(&self, parameter: u8, selector: Option<u64>, value: u64) -> Option<&'static str> {
-        let rows = || {
-            self.values
-                .iter()
-                .filter(|row| row.parameter == parameter && same(row.value, value))
-        };
+        let rows = || self.values.iter().filter(|row| row.parameter == parameter && same(row.value, value));
         rows()
-            .find(|row| {
-                row.case
-                    .zip(selector)
-                    .is_some_and(|(case, selected)| same(case, selected))
-            })
+            .find(|row| row.case.zip(selector).is_some_and(|(case, selected)| same(case, selected)))
             .or_else(|| rows().find(|row| row.case.is_none()))
             .map(|row| row.text)
     }
@@ -150,18 +114,10 @@ fn written(format: Format, value: u64, locate: &dyn Fn(u64) -> Option<String>) -
         Format::Milliseconds => format!("{value} ms{}", about_seconds(value, 1000)),
         Format::Seconds => format!("{value} s"),
         Format::Ticks => {
-            format!(
-                "{value} clock ticks{}",
-                about_seconds(value.saturating_mul(TICK_US), 1_000_000)
-            )
+            format!("{value} clock ticks{}", about_seconds(value.saturating_mul(TICK_US), 1_000_000))
         }
         Format::Reserved if value == 0 => "0".to_owned(),
-        Format::Hex
-        | Format::Object
-        | Format::Case
-        | Format::Value
-        | Format::OneBit
-        | Format::Reserved => format!("{value:#x}"),
+        Format::Hex | Format::Object | Format::Case | Format::Value | Format::OneBit | Format::Reserved => format!("{value:#x}"),
     }
 }
 
@@ -245,11 +201,7 @@ fn page_fault(value: u64) -> String {
         _ => "read",
     };
     let mut words = format!("{verb}, ");
-    words.push_str(if present {
-        "the page was there but did not allow it"
-    } else {
-        "no page was there"
-    });
+    words.push_str(if present { "the page was there but did not allow it" } else { "no page was there" });
     for (bit, meaning) in [
         (2, "from user mode"),
         (3, "a reserved bit was set in a page table entry"),
@@ -270,19 +222,9 @@ fn characters(value: u64) -> String {
         .to_le_bytes()
         .into_iter()
         .filter(|&byte| byte != 0)
-        .map(|byte| {
-            if byte.is_ascii_graphic() || byte == b' ' {
-                char::from(byte)
-            } else {
-                '.'
-            }
-        })
+        .map(|byte| if byte.is_ascii_graphic() || byte == b' ' { char::from(byte) } else { '.' })
         .collect();
-    if text.is_empty() {
-        format!("{value:#x}")
-    } else {
-        format!("\"{text}\" ({value:#x})")
-    }
+    if text.is_empty() { format!("{value:#x}") } else { format!("\"{text}\" ({value:#x})") }
 }
 
 /// A size.
@@ -303,13 +245,10 @@ fn one_bit(value: u64, total: u32) -> String {
     match (value.count_ones(), total) {
         (0, 0) => "0x0, empty as it should be".to_owned(),
         (0, _) => "0x0".to_owned(),
-        (1, 1) => format!(
-            "{value:#x}, exactly one bit set (bit {}) in an entry that should be empty: a RAM bit flip",
-            value.trailing_zeros()
-        ),
-        _ => format!(
-            "{value:#x}, {total} bits set in an entry that should be empty: more than a single flipped bit"
-        ),
+        (1, 1) => {
+            format!("{value:#x}, exactly one bit set (bit {}) in an entry that should be empty: a RAM bit flip", value.trailing_zeros())
+        }
+        _ => format!("{value:#x}, {total} bits set in an entry that should be empty: more than a single flipped bit"),
     }
 }
 
@@ -354,20 +293,14 @@ mod tests {
         assert_eq!(shown(Format::Status, 0xc000_0005), expected);
         assert_eq!(shown(Format::Status, 0xffff_ffff_c000_0005), expected);
         assert_eq!(shown(Format::Status, 0xc0ff_eeee), "it: 0xc0ffeeee");
-        assert_eq!(
-            shown(Format::Status, 0xffff_f800_c000_0005),
-            "it: 0xfffff800c0000005"
-        );
+        assert_eq!(shown(Format::Status, 0xffff_f800_c000_0005), "it: 0xfffff800c0000005");
     }
 
     #[test]
     fn interrupt_levels_carry_their_names() {
         assert_eq!(shown(Format::Irql, 2), "it: 2 (DISPATCH_LEVEL)");
         assert_eq!(shown(Format::Irql, 13), "it: 13 (CLOCK_LEVEL)");
-        assert_eq!(
-            shown(Format::Irql, 0xff),
-            "it: 0xff (not given, or interrupts were off)"
-        );
+        assert_eq!(shown(Format::Irql, 0xff), "it: 0xff (not given, or interrupts were off)");
         assert_eq!(shown(Format::Irql, 0x100), "it: 0x100 (not a valid level)");
     }
 
@@ -381,22 +314,10 @@ mod tests {
     #[test]
     fn page_fault_codes_are_read_bit_by_bit() {
         let refused = "the page was there but did not allow it";
-        assert_eq!(
-            shown(Format::PageFault, 0),
-            "it: read, no page was there (0x0)"
-        );
-        assert_eq!(
-            shown(Format::PageFault, 2),
-            "it: write, no page was there (0x2)"
-        );
-        assert_eq!(
-            shown(Format::PageFault, 0x11),
-            format!("it: instruction fetch, {refused} (0x11)")
-        );
-        assert_eq!(
-            shown(Format::PageFault, 0xb),
-            format!("it: write, {refused}, a reserved bit was set in a page table entry (0xb)")
-        );
+        assert_eq!(shown(Format::PageFault, 0), "it: read, no page was there (0x0)");
+        assert_eq!(shown(Format::PageFault, 2), "it: write, no page was there (0x2)");
+        assert_eq!(shown(Format::PageFault, 0x11), format!("it: instruction fetch, {refused} (0x11)"));
+        assert_eq!(shown(Format::PageFault, 0xb), format!("it: write, {refused}, a reserved bit was set in a page table entry (0xb)"));
     }
 
     #[test]
@@ -404,14 +325,8 @@ mod tests {
         assert_eq!(shown(Format::Dec, 0x10), "it: 16");
         assert_eq!(shown(Format::Bytes, 0x10000), "it: 0x10000 bytes (64 KiB)");
         assert_eq!(shown(Format::Bytes, 24), "it: 24 bytes (0x18)");
-        assert_eq!(
-            shown(Format::Ticks, 1281),
-            "it: 1281 clock ticks (about 20 s)"
-        );
-        assert_eq!(
-            shown(Format::Milliseconds, 120_000),
-            "it: 120000 ms (120 s)"
-        );
+        assert_eq!(shown(Format::Ticks, 1281), "it: 1281 clock ticks (about 20 s)");
+        assert_eq!(shown(Format::Milliseconds, 120_000), "it: 120000 ms (120 s)");
         assert_eq!(shown(Format::Ascii, 0x0074_656e), "it: \"net\" (0x74656e)");
         assert_eq!(shown(Format::Ascii, 0x0043_0041), "it: \"AC\" (0x430041)");
         assert!(!shown(Format::Ticks, u64::MAX).is_empty());
@@ -419,12 +334,7 @@ mod tests {
 
     #[test]
     fn addresses_are_located() {
-        let known = with([
-            parameter(Format::Address, "where"),
-            NOTHING,
-            NOTHING,
-            NOTHING,
-        ]);
+        let known = with([parameter(Format::Address, "where"), NOTHING, NOTHING, NOTHING]);
         let locate = |address| (address == 0x1000).then(|| "x.sys+0x10".to_owned());
         let [first, ..] = known.explain([0x1000, 0, 0, 0], &locate).parameters;
         assert_eq!(first, "where: 0x1000 (x.sys+0x10)");
@@ -442,25 +352,10 @@ mod tests {
             ],
         }],
         values: &[
-            Value {
-                parameter: 2,
-                case: None,
-                value: 1,
-                text: "general",
-            },
-            Value {
-                parameter: 2,
-                case: Some(0x41792),
-                value: 1,
-                text: "special",
-            },
+            Value { parameter: 2, case: None, value: 1, text: "general" },
+            Value { parameter: 2, case: Some(0x41792), value: 1, text: "special" },
         ],
-        ..with([
-            parameter(Format::Case, "what"),
-            parameter(Format::Value, "state"),
-            parameter(Format::Hex, "depends on P1"),
-            NOTHING,
-        ])
+        ..with([parameter(Format::Case, "what"), parameter(Format::Value, "state"), parameter(Format::Hex, "depends on P1"), NOTHING])
     };
 
     #[test]
@@ -476,14 +371,8 @@ mod tests {
                 "upper part: 0x0",
             ]
         );
-        assert_eq!(
-            CASES.explain([1, 1, 0, 0], &|_| None).parameters[1],
-            "state: general (0x1)"
-        );
-        assert_eq!(
-            CASES.explain([1, 2, 0, 0], &|_| None).parameters[1],
-            "state: 0x2, a value whose meaning is not documented"
-        );
+        assert_eq!(CASES.explain([1, 1, 0, 0], &|_| None).parameters[1], "state: general (0x1)");
+        assert_eq!(CASES.explain([1, 2, 0, 0], &|_| None).parameters[1], "state: 0x2, a value whose meaning is not documented");
     }
 
     #[test]
@@ -497,13 +386,7 @@ mod tests {
     #[test]
     fn unknown_parameters_keep_their_words() {
         let explained = CASES.explain_known([Some(0x41792), None, None, None], &|_| None);
-        assert_eq!(
-            explained.parameters,
-            ["what: 0x41792", "state", "entry", "upper part"]
-        );
-        assert_eq!(
-            CASES.parameter_words(),
-            ["what", "state", "depends on P1", "reserved"]
-        );
+        assert_eq!(explained.parameters, ["what: 0x41792", "state", "entry", "upper part"]);
+        assert_eq!(CASES.parameter_words(), ["what", "state", "depends on P1", "reserved"]);
     }
 }

@@ -70,16 +70,9 @@ impl Lookup {
 
     fn add(&mut self, code: u32, how: How) {
         if let Some(bug_check) = bug_check(code)
-            && !self
-                .hits
-                .iter()
-                .any(|hit| base_code(hit.code) == base_code(code))
+            && !self.hits.iter().any(|hit| base_code(hit.code) == base_code(code))
         {
-            self.hits.push(Hit {
-                code,
-                bug_check,
-                how,
-            });
+            self.hits.push(Hit { code, bug_check, how });
         }
     }
 
@@ -96,11 +89,7 @@ impl Lookup {
 pub fn search(text: &str) -> Lookup {
     let text: String = text.chars().take(LONGEST).collect();
     let tokens = tokens(&text);
-    let words: Vec<&str> = tokens
-        .iter()
-        .filter(|token| token.is_word())
-        .map(|token| token.text)
-        .collect();
+    let words: Vec<&str> = tokens.iter().filter(|token| token.is_word()).map(|token| token.text).collect();
     let phrase = normalised(words.iter().copied());
     let named = named(&phrase, &words);
 
@@ -124,9 +113,7 @@ pub fn search(text: &str) -> Lookup {
         guess(&phrase, &words, &mut lookup);
     }
     if lookup == Lookup::default() {
-        lookup
-            .notes
-            .push("no bug check code, name or status was recognised in the text".to_owned());
+        lookup.notes.push("no bug check code, name or status was recognised in the text".to_owned());
     }
     lookup
 }

@@ -16,16 +16,11 @@ pub struct Status {
 /// The status with this code.
 #[must_use]
 pub fn status(code: u32) -> Option<&'static Status> {
-    STATUSES
-        .binary_search_by_key(&code, |known| known.code)
-        .ok()
-        .and_then(|at| STATUSES.get(at))
+    STATUSES.binary_search_by_key(&code, |known| known.code).ok().and_then(|at| STATUSES.get(at))
 }
 
 /// The status with this name, in any case of letters.
 #[must_use]
 pub fn status_named(name: &str) -> Option<&'static Status> {
-    STATUSES
-        .iter()
-        .find(|known| known.name.eq_ignore_ascii_case(name))
+    STATUSES.iter().find(|known| known.name.eq_ignore_ascii_case(name))
 }

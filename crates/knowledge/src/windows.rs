@@ -22,8 +22,5 @@ pub struct Release {
 #[must_use]
 pub fn windows_release(build: u32, product_type: u32) -> Option<&'static Release> {
     let key = (build, product_type > WORKSTATION);
-    RELEASES
-        .binary_search_by_key(&key, |known| (known.build, known.server))
-        .ok()
-        .and_then(|at| RELEASES.get(at))
+    RELEASES.binary_search_by_key(&key, |known| (known.build, known.server)).ok().and_then(|at| RELEASES.get(at))
 }

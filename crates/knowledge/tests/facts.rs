@@ -1,23 +1,15 @@
 //! The facts that ship, asked through the public functions.
 
-use bugcheck_knowledge::{
-    Cause, Kind, base_code, bug_check, bug_checks, module, modules, name, status, status_named,
-    windows_release,
-};
+use bugcheck_knowledge::{Cause, Kind, base_code, bug_check, bug_checks, module, modules, name, status, status_named, windows_release};
 
 /// Every code that Microsoft's reference documents.
 fn documented() -> impl Iterator<Item = u32> {
-    include_str!("documented_codes.txt")
-        .lines()
-        .filter_map(|line| u32::from_str_radix(line.trim_start_matches("0x"), 16).ok())
+    include_str!("documented_codes.txt").lines().filter_map(|line| u32::from_str_radix(line.trim_start_matches("0x"), 16).ok())
 }
 
 #[test]
 fn every_documented_code_is_known() {
-    let missing: Vec<String> = documented()
-        .filter(|&code| bug_check(code).is_none())
-        .map(|code| format!("{code:#x}"))
-        .collect();
+    let missing: Vec<String> = documented().filter(|&code| bug_check(code).is_none()).map(|code| format!("{code:#x}")).collect();
     assert!(missing.is_empty(), "no row for {missing:?}");
     assert!(documented().count() >= 425);
 }
@@ -38,20 +30,13 @@ fn the_flag_of_small_dumps_is_taken_off() {
         assert_eq!(base_code(code), base, "{code:#x}");
     }
     assert_eq!(name(0x1000_000a), Some("IRQL_NOT_LESS_OR_EQUAL"));
-    assert_eq!(
-        name(0x1000_007e),
-        Some("SYSTEM_THREAD_EXCEPTION_NOT_HANDLED_M")
-    );
+    assert_eq!(name(0x1000_007e), Some("SYSTEM_THREAD_EXCEPTION_NOT_HANDLED_M"));
     assert_eq!(name(0x00ab_cdef), None);
 }
 
 #[test]
 fn codes_rise_and_every_bug_check_says_something() {
-    assert!(
-        bug_checks()
-            .windows(2)
-            .all(|pair| pair[0].code < pair[1].code)
-    );
+    assert!(bug_checks().windows(2).all(|pair| pair[0].code < pair[1].code));
     assert!(bug_checks().iter().all(|known| !known.about.is_empty()));
 }
 
@@ -64,14 +49,10 @@ fn the_code_of_the_web_article_is_no_page_fault() {
 
 #[test]
 fn a_single_flipped_bit_is_named() {
-    let explained = bug_check(0x1a)
-        .unwrap()
-        .explain([0x41792, 0xffff_f6fb_4000_0abc, 0x2000, 0], &|_| None);
+    let explained = bug_check(0x1a).unwrap().explain([0x41792, 0xffff_f6fb_4000_0abc, 0x2000, 0], &|_| None);
     assert!(explained.case.is_some());
     assert!(
-        explained.parameters[2].contains(
-            "exactly one bit set (bit 13) in an entry that should be empty: a RAM bit flip"
-        ),
+        explained.parameters[2].contains("exactly one bit set (bit 13) in an entry that should be empty: a RAM bit flip"),
         "{explained:?}"
     );
 }
@@ -98,14 +79,8 @@ fn words_are_those_of_the_reports() {
     let kinds: Vec<String> = Kind::ALL.iter().map(ToString::to_string).collect();
     assert_eq!(kinds.join(" "), words);
     let memory = Cause::from_word("hardware/memory").unwrap();
-    assert_eq!(
-        (memory.family(), memory.part()),
-        ("hardware", Some("memory"))
-    );
-    assert_eq!(
-        (Cause::Driver.family(), Cause::Driver.part()),
-        ("driver", None)
-    );
+    assert_eq!((memory.family(), memory.part()), ("hardware", Some("memory")));
+    assert_eq!((Cause::Driver.family(), Cause::Driver.part()), ("driver", None));
 }
 
 #[test]
@@ -140,10 +115,7 @@ fn statuses_have_names_and_the_important_ones_words() {
         assert_eq!(known.name, name);
         assert!(!known.text.is_empty(), "{name} has no words");
     }
-    assert_eq!(
-        status_named("status_access_violation").unwrap().code,
-        0xc000_0005
-    );
+    assert_eq!(status_named("status_access_violation").unwrap().code, 0xc000_0005);
     assert_eq!(status(0xc0ff_eeee), None);
 }
 
@@ -155,14 +127,8 @@ fn modules_are_found_in_any_case() {
     assert!(module("Ntfs.sys").unwrap().is_microsoft());
     assert_eq!(module("no such driver.sys"), None);
     assert_eq!(module(""), None);
-    let (microsoft, others): (Vec<_>, Vec<_>) =
-        modules().iter().partition(|known| known.is_microsoft());
-    assert!(
-        microsoft.len() >= 300 && others.len() >= 250,
-        "{} and {}",
-        microsoft.len(),
-        others.len()
-    );
+    let (microsoft, others): (Vec<_>, Vec<_>) = modules().iter().partition(|known| known.is_microsoft());
+    assert!(microsoft.len() >= 300 && others.len() >= 250, "{} and {}", microsoft.len(), others.len());
     assert!(others.iter().all(|known| !known.forwards));
 }
 
@@ -186,14 +152,7 @@ fn modules_that_only_report_or_forward_are_marked() {
     ] {
         assert!(module(image).unwrap().forwards, "{image}");
     }
-    for image in [
-        "tcpip.sys",
-        "netio.sys",
-        "srvnet.sys",
-        "dxgkrnl.sys",
-        "win32kfull.sys",
-        "fileinfo.sys",
-    ] {
+    for image in ["tcpip.sys", "netio.sys", "srvnet.sys", "dxgkrnl.sys", "win32kfull.sys", "fileinfo.sys"] {
         assert!(!module(image).unwrap().forwards, "{image}");
     }
 }

@@ -9,44 +9,21 @@ fn codes(text: &str) -> Vec<u32> {
 }
 
 fn says(lookup: &Lookup, words: &str) -> bool {
-    lookup
-        .notes
-        .iter()
-        .map(String::as_str)
-        .chain(lookup.corrections.iter().copied())
-        .any(|text| text.contains(words))
+    lookup.notes.iter().map(String::as_str).chain(lookup.corrections.iter().copied()).any(|text| text.contains(words))
 }
 
 #[test]
 fn a_code_in_any_spelling() {
-    for text in [
-        "0x50",
-        "50",
-        "0X50",
-        "0x00000050",
-        "00000050",
-        "STOP 0x50",
-        "Stop: 0x00000050",
-        "BugCheck 50, {0,0,0,0}",
-    ] {
+    for text in ["0x50", "50", "0X50", "0x00000050", "00000050", "STOP 0x50", "Stop: 0x00000050", "BugCheck 50, {0,0,0,0}"] {
         assert_eq!(codes(text), [0x50], "{text}");
     }
-    for text in [
-        "0xd1",
-        "d1",
-        "D1",
-        "DRIVER_IRQL_NOT_LESS_OR_EQUAL (d1)",
-        "driver irql not less or equal",
-    ] {
+    for text in ["0xd1", "d1", "D1", "DRIVER_IRQL_NOT_LESS_OR_EQUAL (d1)", "driver irql not less or equal"] {
         assert_eq!(codes(text), [0xd1], "{text}");
     }
     assert_eq!(codes("BugCheck A, {0, 2, 0, 0}"), [0xa]);
     assert_eq!(codes("0x1000007e"), [0x1000_007e]);
     assert_eq!(codes("1000007E"), [0x1000_007e]);
-    assert!(says(
-        &search("0x1000000a"),
-        "0x1000000a is 0xa with the flag that small dumps add"
-    ));
+    assert!(says(&search("0x1000000a"), "0x1000000a is 0xa with the flag that small dumps add"));
 }
 
 #[test]
@@ -56,17 +33,13 @@ fn bare_digits_are_hexadecimal_if_that_is_a_code_and_else_decimal() {
     assert!(says(&lookup, "read as decimal") && says(&lookup, "0x307 is no known code"));
     let lookup = search("101");
     assert_eq!(lookup.hits[0].code, 0x101);
-    assert!(
-        says(&lookup, "read as hexadecimal") && says(&lookup, "0x65 MEMORY1_INITIALIZATION_FAILED")
-    );
+    assert!(says(&lookup, "read as hexadecimal") && says(&lookup, "0x65 MEMORY1_INITIALIZATION_FAILED"));
     assert!(search("0x101").notes.is_empty());
 }
 
 #[test]
 fn the_fields_of_event_41_are_decimal() {
-    let lookup = search(
-        "<Data Name=\"BugcheckCode\">80</Data><Data Name=\"BugcheckParameter1\">0x7fe</Data>",
-    );
+    let lookup = search("<Data Name=\"BugcheckCode\">80</Data><Data Name=\"BugcheckParameter1\">0x7fe</Data>");
     assert_eq!(lookup.hits[0].code, 0x50);
     assert_eq!(lookup.parameters, [0x7fe]);
     assert!(says(&lookup, "read as decimal"));
@@ -91,24 +64,12 @@ fn parameters_are_found() {
     ] {
         let lookup = search(text);
         assert_eq!(lookup.hits[0].code, 0x1a, "{text}");
-        assert_eq!(
-            lookup.parameters,
-            [0x41792, 0xffff_f6fb_4000_0abc, 0x2000, 0],
-            "{text}"
-        );
-        let explained = lookup.hits[0]
-            .bug_check
-            .explain_known(lookup.known_parameters(), &|_| None);
-        assert!(
-            explained.parameters[2].contains("(bit 13)"),
-            "{explained:?}"
-        );
+        assert_eq!(lookup.parameters, [0x41792, 0xffff_f6fb_4000_0abc, 0x2000, 0], "{text}");
+        let explained = lookup.hits[0].bug_check.explain_known(lookup.known_parameters(), &|_| None);
+        assert!(explained.parameters[2].contains("(bit 13)"), "{explained:?}");
     }
     let lookup = search("0x7E (0xc0000005)");
-    assert_eq!(
-        lookup.known_parameters(),
-        [Some(0xc000_0005), None, None, None]
-    );
+    assert_eq!(lookup.known_parameters(), [Some(0xc000_0005), None, None, None]);
     assert!(search("0x50 is not 0x3B").parameters.is_empty());
 }
 
@@ -116,12 +77,7 @@ fn parameters_are_found() {
 fn parts_of_names_list_the_common_ones_first() {
     let lookup = search("PAGE_FAULT");
     assert_eq!(lookup.hits[0].code, 0x50);
-    assert!(
-        lookup
-            .hits
-            .iter()
-            .all(|hit| hit.how == How::Part && hit.bug_check.name.contains("PAGE_FAULT"))
-    );
+    assert!(lookup.hits.iter().all(|hit| hit.how == How::Part && hit.bug_check.name.contains("PAGE_FAULT")));
     assert!(codes("page fault").contains(&0xcc));
     assert_eq!(codes("irql not less")[0], 0xa);
     assert_eq!(codes("machine check")[0], 0x9c);
@@ -136,12 +92,7 @@ fn misspelt_names_are_found() {
         ("kernal security check failure", 0x139),
         ("WHEA_UNCORECTABLE_ERROR", 0x124),
     ] {
-        assert_eq!(
-            codes(text).first(),
-            Some(&code),
-            "{text}: {:?}",
-            search(text)
-        );
+        assert_eq!(codes(text).first(), Some(&code), "{text}: {:?}", search(text));
     }
 }
 
@@ -150,12 +101,7 @@ fn every_name_finds_its_code() {
     for known in bug_checks() {
         let found = codes(known.name);
         assert_eq!(found.first(), Some(&known.code), "{}", known.name);
-        assert_eq!(
-            codes(&known.name.to_lowercase().replace('_', " ")).first(),
-            Some(&known.code),
-            "{}",
-            known.name
-        );
+        assert_eq!(codes(&known.name.to_lowercase().replace('_', " ")).first(), Some(&known.code), "{}", known.name);
     }
 }
 
@@ -169,14 +115,8 @@ fn every_code_finds_itself() {
 #[test]
 fn a_name_and_a_code_that_contradict_each_other_are_both_shown() {
     let lookup = search("KERNEL_MODE_EXCEPTION_NOT_HANDLED 0x0000005C");
-    assert_eq!(
-        lookup.hits.iter().map(|hit| hit.code).collect::<Vec<_>>(),
-        [0x5c, 0x8e]
-    );
-    assert!(says(
-        &lookup,
-        "contradict each other: 0x5c is HAL_INITIALIZATION_FAILED"
-    ));
+    assert_eq!(lookup.hits.iter().map(|hit| hit.code).collect::<Vec<_>>(), [0x5c, 0x8e]);
+    assert!(says(&lookup, "contradict each other: 0x5c is HAL_INITIALIZATION_FAILED"));
     assert_eq!(codes("BAD_POOL_HEADER 0xC2"), [0xc2, 0x19]);
     assert!(!says(&search("BAD_POOL_HEADER 0x19"), "contradict"));
 }
@@ -193,39 +133,26 @@ fn the_claims_of_the_web_article_are_corrected() {
     assert_eq!(lookup.hits.len(), 19);
     assert!(lookup.hits.iter().all(|hit| hit.code != 0x5c));
     assert!(says(&search("nt!KiBugCheckExceptio..."), "KeBugCheckEx"));
-    let sentence = format!(
-        "A Kernel-Mode Page Fault ({name}) manifests as a Blue Screen with the error code 0x0000005C."
-    );
+    let sentence = format!("A Kernel-Mode Page Fault ({name}) manifests as a Blue Screen with the error code 0x0000005C.");
     assert_eq!(search(&sentence).corrections.len(), 3);
 }
 
 #[test]
 fn statuses_are_no_bug_checks_unless_they_are() {
-    for text in [
-        "0xc0000005",
-        "0xffffffffc0000005",
-        "STATUS_ACCESS_VIOLATION",
-        "status_access_violation",
-    ] {
+    for text in ["0xc0000005", "0xffffffffc0000005", "STATUS_ACCESS_VIOLATION", "status_access_violation"] {
         let lookup = search(text);
         assert!(lookup.hits.is_empty(), "{text}");
         assert_eq!(lookup.statuses[0].name, "STATUS_ACCESS_VIOLATION", "{text}");
     }
     assert!(says(&search("0xc0000005"), "is a status, not a bug check"));
     let lookup = search("0xC000021A");
-    assert_eq!(
-        (lookup.hits[0].code, lookup.statuses[0].code),
-        (0xc000_021a, 0xc000_021a)
-    );
+    assert_eq!((lookup.hits[0].code, lookup.statuses[0].code), (0xc000_021a, 0xc000_021a));
 }
 
 #[test]
 fn modules_are_recognised() {
     assert_eq!(search("what is nvlddmkm.sys?").modules[0].vendor, "NVIDIA");
-    assert!(says(
-        &search("ntoskrnl.exe+3f5780"),
-        "Windows kernel itself"
-    ));
+    assert!(says(&search("ntoskrnl.exe+3f5780"), "Windows kernel itself"));
 }
 
 #[test]
@@ -234,17 +161,11 @@ fn what_is_unknown_is_said_to_be_unknown() {
         ("0xdeadbeef", "0xdeadbeef is no known bug check code"),
         ("0x41792", "a parameter value of 0x1a MEMORY_MANAGEMENT"),
         ("fffff80012345678", "too large for a bug check code"),
-        (
-            "hello world",
-            "no bug check code, name or status was recognised",
-        ),
+        ("hello world", "no bug check code, name or status was recognised"),
         ("", "no bug check code, name or status was recognised"),
     ] {
         let lookup = search(text);
-        assert!(
-            lookup.hits.is_empty() && says(&lookup, words),
-            "{text}: {lookup:?}"
-        );
+        assert!(lookup.hits.is_empty() && says(&lookup, words), "{text}: {lookup:?}");
     }
 }
 

@@ -5,11 +5,7 @@
 use bugcheck_synth::{Arch, PageTables, PhysicalDump, PhysicalKind, scenario};
 
 fn main() {
-    let dir = std::path::PathBuf::from(
-        std::env::args()
-            .nth(1)
-            .unwrap_or_else(|| "kinds".to_owned()),
-    );
+    let dir = std::path::PathBuf::from(std::env::args().nth(1).unwrap_or_else(|| "kinds".to_owned()));
     std::fs::create_dir_all(&dir).unwrap();
     let story = scenario::by_name("null-write-d1");
     for kind in PhysicalKind::ALL {
@@ -17,11 +13,7 @@ fn main() {
         std::fs::write(dir.join(format!("{kind:?}.dmp")), dump.bytes()).unwrap();
         // Page table oddities, each at its own address.
         let mut t = PageTables::new(0x300);
-        t.write(
-            0xffff_8000_0000_0ff0,
-            b"across two pages, the second",
-            PageTables::DATA,
-        );
+        t.write(0xffff_8000_0000_0ff0, b"across two pages, the second", PageTables::DATA);
         t.map(0xffff_8000_0010_0000, 0x9_9999, PageTables::DATA);
         t.set_entry(0xffff_8000_0010_1000, 1, PageTables::transition(0x305));
         t.set_entry(0xffff_8000_0010_2000, 1, PageTables::paged_out(0, 0x1234));

@@ -26,36 +26,20 @@ pub struct ExceptionRecord {
 impl ExceptionRecord {
     /// What every kernel-generated triage dump has in its header: a breakpoint in KeBugCheckEx.
     pub fn header_default(ke_bug_check_ex: u64) -> Self {
-        ExceptionRecord {
-            code: 0x8000_0003,
-            flags: 1,
-            address: ke_bug_check_ex,
-            ..Default::default()
-        }
+        ExceptionRecord { code: 0x8000_0003, flags: 1, address: ke_bug_check_ex, ..Default::default() }
     }
 
     /// An access violation at `address`; `access` is 0 (read), 1 (write) or 8 (execute).
     pub fn access_violation(address: u64, access: u64, target: u64) -> Self {
-        ExceptionRecord {
-            code: 0xc000_0005,
-            address,
-            information: vec![access, target],
-            ..Default::default()
-        }
+        ExceptionRecord { code: 0xc000_0005, address, information: vec![access, target], ..Default::default() }
     }
 
     /// EXCEPTION_RECORD64: 0x98 bytes, parameters at +0x20.
     pub fn bytes64(&self) -> Vec<u8> {
         let mut b = Blob::new(0x98);
-        b.u32(0, self.code)
-            .u32(4, self.flags)
-            .u64(8, self.nested)
-            .u64(0x10, self.address);
+        b.u32(0, self.code).u32(4, self.flags).u64(8, self.nested).u64(0x10, self.address);
         b.u32(0x18, u32::try_from(self.information.len()).unwrap());
-        assert!(
-            self.information.len() <= 15,
-            "at most 15 exception parameters"
-        );
+        assert!(self.information.len() <= 15, "at most 15 exception parameters");
         for (i, v) in self.information.iter().enumerate() {
             b.u64(0x20 + 8 * i, *v);
         }
@@ -65,10 +49,7 @@ impl ExceptionRecord {
     /// EXCEPTION_RECORD32: 0x50 bytes, parameters at +0x14.
     pub fn bytes32(&self) -> Vec<u8> {
         let mut b = Blob::new(0x50);
-        b.u32(0, self.code)
-            .u32(4, self.flags)
-            .u32(8, self.nested as u32)
-            .u32(0xc, self.address as u32);
+        b.u32(0, self.code).u32(4, self.flags).u32(8, self.nested as u32).u32(0xc, self.address as u32);
         b.u32(0x10, u32::try_from(self.information.len()).unwrap());
         for (i, v) in self.information.iter().enumerate() {
             b.u32(0x14 + 4 * i, *v as u32);
@@ -134,16 +115,13 @@ impl ContextX64 {
     pub fn bytes(&self) -> Vec<u8> {
         let mut b = Blob::new(0x4d0);
         b.u32(0x30, self.flags).u32(0x34, 0x1f80);
-        for (i, selector) in [0x10u16, 0x2b, 0x2b, 0x53, 0x2b, 0x18]
-            .into_iter()
-            .enumerate()
-        {
+        for (i, selector) in [0x10u16, 0x2b, 0x2b, 0x53, 0x2b, 0x18].into_iter().enumerate() {
             b.u16(0x38 + 2 * i, selector);
         }
         b.u32(0x44, self.eflags);
         let registers = [
-            self.rax, self.rcx, self.rdx, self.rbx, self.rsp, self.rbp, self.rsi, self.rdi,
-            self.r8, self.r9, self.r10, self.r11, self.r12, self.r13, self.r14, self.r15, self.rip,
+            self.rax, self.rcx, self.rdx, self.rbx, self.rsp, self.rbp, self.rsi, self.rdi, self.r8, self.r9, self.r10, self.r11, self.r12,
+            self.r13, self.r14, self.r15, self.rip,
         ];
         for (i, r) in registers.into_iter().enumerate() {
             b.u64(0x78 + 8 * i, r);
@@ -173,22 +151,10 @@ impl ContextX86 {
     pub fn bytes(&self) -> Vec<u8> {
         let mut b = Blob::new(0x2cc);
         b.u32(0, 0x1_0017);
-        b.u32(0x8c, 0)
-            .u32(0x90, 0x30)
-            .u32(0x94, 0x23)
-            .u32(0x98, 0x23);
-        b.u32(0x9c, self.edi)
-            .u32(0xa0, self.esi)
-            .u32(0xa4, self.ebx)
-            .u32(0xa8, self.edx);
-        b.u32(0xac, self.ecx)
-            .u32(0xb0, self.eax)
-            .u32(0xb4, self.ebp)
-            .u32(0xb8, self.eip);
-        b.u32(0xbc, 8)
-            .u32(0xc0, 0x1_0246)
-            .u32(0xc4, self.esp)
-            .u32(0xc8, 0x10);
+        b.u32(0x8c, 0).u32(0x90, 0x30).u32(0x94, 0x23).u32(0x98, 0x23);
+        b.u32(0x9c, self.edi).u32(0xa0, self.esi).u32(0xa4, self.ebx).u32(0xa8, self.edx);
+        b.u32(0xac, self.ecx).u32(0xb0, self.eax).u32(0xb4, self.ebp).u32(0xb8, self.eip);
+        b.u32(0xbc, 8).u32(0xc0, 0x1_0246).u32(0xc4, self.esp).u32(0xc8, 0x10);
         b.done()
     }
 }
@@ -213,10 +179,7 @@ impl ContextArm64 {
         for (i, x) in self.x.iter().enumerate() {
             b.u64(8 + 8 * i, *x);
         }
-        b.u64(0xf0, self.fp)
-            .u64(0xf8, self.lr)
-            .u64(0x100, self.sp)
-            .u64(0x108, self.pc);
+        b.u64(0xf0, self.fp).u64(0xf8, self.lr).u64(0x100, self.sp).u64(0x108, self.pc);
         b.done()
     }
 }
@@ -271,17 +234,11 @@ impl TrapFrameX64 {
     pub fn bytes(&self) -> Vec<u8> {
         let mut b = Blob::new(0x190);
         b.u8(0x29, self.previous_irql).u8(0x2b, 1).u32(0x2c, 0x1f80);
-        b.u64(0x30, self.rax)
-            .u64(0x38, self.rcx)
-            .u64(0x40, self.rdx)
-            .u64(0x48, self.r8);
+        b.u64(0x30, self.rax).u64(0x38, self.rcx).u64(0x40, self.rdx).u64(0x48, self.r8);
         b.u64(0x50, self.r9).u64(0x58, self.r10).u64(0x60, self.r11);
         b.u64(0xd0, self.fault_address);
         b.u64(0x158, self.rbp).u64(0x160, self.error_code);
-        b.u64(0x168, self.rip)
-            .u16(0x170, self.cs)
-            .u32(0x178, self.eflags)
-            .u64(0x180, self.rsp);
+        b.u64(0x168, self.rip).u16(0x170, self.cs).u32(0x178, self.eflags).u64(0x180, self.rsp);
         b.u16(0x188, if self.cs == 0x10 { 0x18 } else { 0x2b });
         b.done()
     }
@@ -309,20 +266,10 @@ impl TrapFrameX86 {
         let mut b = Blob::new(0x74);
         // DbgEbp and DbgEip repeat ebp and eip; DbgArgMark is a constant of the trap macros.
         b.u32(0, self.ebp).u32(4, self.eip).u32(8, 0xbadb_0d00);
-        b.u32(0x34, 0x23)
-            .u32(0x38, 0x23)
-            .u32(0x3c, self.edx)
-            .u32(0x40, self.ecx)
-            .u32(0x44, self.eax);
+        b.u32(0x34, 0x23).u32(0x38, 0x23).u32(0x3c, self.edx).u32(0x40, self.ecx).u32(0x44, self.eax);
         b.u32(0x4c, 0xffff_ffff).u32(0x50, 0x30);
-        b.u32(0x54, self.edi)
-            .u32(0x58, self.esi)
-            .u32(0x5c, self.ebx)
-            .u32(0x60, self.ebp);
-        b.u32(0x64, self.error_code)
-            .u32(0x68, self.eip)
-            .u32(0x6c, 8)
-            .u32(0x70, 0x1_0246);
+        b.u32(0x54, self.edi).u32(0x58, self.esi).u32(0x5c, self.ebx).u32(0x60, self.ebp);
+        b.u32(0x64, self.error_code).u32(0x68, self.eip).u32(0x6c, 8).u32(0x70, 0x1_0246);
         b.done()
     }
 }
@@ -350,15 +297,11 @@ impl TrapFrameArm64 {
         let mut b = Blob::new(0x150);
         b.u8(0, 1).u8(3, self.previous_irql);
         b.u32(4, self.fault_status).u64(8, self.fault_address);
-        b.u32(0x90, self.spsr)
-            .u32(0x94, self.esr)
-            .u64(0x98, self.sp);
+        b.u32(0x90, self.spsr).u32(0x94, self.esr).u64(0x98, self.sp);
         for (i, x) in self.x.iter().enumerate() {
             b.u64(0xa0 + 8 * i, *x);
         }
-        b.u64(0x138, self.lr)
-            .u64(0x140, self.fp)
-            .u64(0x148, self.pc);
+        b.u64(0x138, self.lr).u64(0x140, self.fp).u64(0x148, self.pc);
         b.done()
     }
 }

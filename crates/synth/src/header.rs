@@ -107,11 +107,7 @@ impl Header {
                 Arch::Arm64 => 22000,
                 Arch::X86 => 7601,
             },
-            directory_table_base: if arch.is_32() {
-                0x0018_5000
-            } else {
-                0x001a_d000
-            },
+            directory_table_base: if arch.is_32() { 0x0018_5000 } else { 0x001a_d000 },
             pfn_database: nt + if arch.is_32() { 0x17_2610 } else { 0xc_fc500 },
             ps_loaded_module_list: nt + if arch.is_32() { 0x14_84d0 } else { 0xc2_a360 },
             ps_active_process_head: nt + if arch.is_32() { 0x14_0658 } else { 0xc1_e0a0 },
@@ -148,25 +144,15 @@ impl Header {
     /// # Panics
     /// When there are more physical memory runs than the header's 700 bytes hold, or the context is too long.
     pub fn bytes(&self) -> Vec<u8> {
-        if self.arch.is_32() {
-            self.bytes32()
-        } else {
-            self.bytes64()
-        }
+        if self.arch.is_32() { self.bytes32() } else { self.bytes64() }
     }
 
     fn bytes64(&self) -> Vec<u8> {
         let mut b = Blob::filled(0x2000, *b"PAGE");
-        b.bytes(0, b"PAGEDU64")
-            .u32(8, self.major_version)
-            .u32(0xc, self.minor_version);
-        b.u64(0x10, self.directory_table_base)
-            .u64(0x18, self.pfn_database);
-        b.u64(0x20, self.ps_loaded_module_list)
-            .u64(0x28, self.ps_active_process_head);
-        b.u32(0x30, self.machine)
-            .u32(0x34, self.processors)
-            .u32(0x38, self.code);
+        b.bytes(0, b"PAGEDU64").u32(8, self.major_version).u32(0xc, self.minor_version);
+        b.u64(0x10, self.directory_table_base).u64(0x18, self.pfn_database);
+        b.u64(0x20, self.ps_loaded_module_list).u64(0x28, self.ps_active_process_head);
+        b.u32(0x30, self.machine).u32(0x34, self.processors).u32(0x38, self.code);
         for (i, p) in self.parameters.iter().enumerate() {
             b.u64(0x40 + 8 * i, *p);
         }
@@ -194,8 +180,7 @@ impl Header {
             }
         }
         b.u32(0xf98, self.dump_type);
-        b.u64(0xfa0, self.required_dump_space)
-            .u64(0xfa8, self.system_time);
+        b.u64(0xfa0, self.required_dump_space).u64(0xfa8, self.system_time);
         if let Some(text) = &self.comment {
             assert!(text.len() < 128);
             b.bytes(0xfb0, &[0; 128]).bytes(0xfb0, text.as_bytes());
@@ -218,10 +203,7 @@ impl Header {
         b.u8(0x104d, self.kd_secondary_version);
         if let Some(message) = &self.writer_message {
             assert!(message.len() < 0x100);
-            b.bytes(0x1058, &[0; 0x298])
-                .u32(0x1058, 0x298)
-                .u32(0x105c, 0x298)
-                .bytes(0x11f0, message.as_bytes());
+            b.bytes(0x1058, &[0; 0x298]).u32(0x1058, 0x298).u32(0x105c, 0x298).bytes(0x11f0, message.as_bytes());
         }
         if let Some((build, revision)) = &self.build_revision {
             assert!(build.len() <= 5);
@@ -233,35 +215,24 @@ impl Header {
 
     fn bytes32(&self) -> Vec<u8> {
         let mut b = Blob::filled(0x1000, *b"PAGE");
-        b.bytes(0, b"PAGEDUMP")
-            .u32(8, self.major_version)
-            .u32(0xc, self.minor_version);
-        b.u32(0x10, self.directory_table_base as u32)
-            .u32(0x14, self.pfn_database as u32);
-        b.u32(0x18, self.ps_loaded_module_list as u32)
-            .u32(0x1c, self.ps_active_process_head as u32);
-        b.u32(0x20, self.machine)
-            .u32(0x24, self.processors)
-            .u32(0x28, self.code);
+        b.bytes(0, b"PAGEDUMP").u32(8, self.major_version).u32(0xc, self.minor_version);
+        b.u32(0x10, self.directory_table_base as u32).u32(0x14, self.pfn_database as u32);
+        b.u32(0x18, self.ps_loaded_module_list as u32).u32(0x1c, self.ps_active_process_head as u32);
+        b.u32(0x20, self.machine).u32(0x24, self.processors).u32(0x28, self.code);
         for (i, p) in self.parameters.iter().enumerate() {
             b.u32(0x2c + 4 * i, *p as u32);
         }
         if let Some(v) = &self.version_user {
             b.bytes(0x3c, v);
         }
-        b.u8(0x5c, self.pae_enabled)
-            .u8(0x5d, self.kd_secondary_version);
+        b.u8(0x5c, self.pae_enabled).u8(0x5d, self.kd_secondary_version);
         b.u32(0x60, self.kd_debugger_data_block as u32);
         if let Some(runs) = &self.physical_runs {
             assert!(8 + runs.len() * 8 <= 700, "at most 86 runs fit");
             b.u32(0x64, u32::try_from(runs.len()).unwrap());
-            b.u32(
-                0x68,
-                u32::try_from(runs.iter().map(|r| r.1).sum::<u64>()).unwrap(),
-            );
+            b.u32(0x68, u32::try_from(runs.iter().map(|r| r.1).sum::<u64>()).unwrap());
             for (i, (base, count)) in runs.iter().enumerate() {
-                b.u32(0x6c + 8 * i, *base as u32)
-                    .u32(0x70 + 8 * i, *count as u32);
+                b.u32(0x6c + 8 * i, *base as u32).u32(0x70 + 8 * i, *count as u32);
             }
         }
         if let Some(c) = &self.context {
@@ -289,10 +260,8 @@ impl Header {
                 b.u32(at, v);
             }
         }
-        b.u32(0xf88, self.dump_type)
-            .u64(0xfa0, self.required_dump_space);
-        b.u64(0xfb8, self.system_up_time)
-            .u64(0xfc0, self.system_time);
+        b.u32(0xf88, self.dump_type).u64(0xfa0, self.required_dump_space);
+        b.u64(0xfb8, self.system_up_time).u64(0xfc0, self.system_time);
         b.done()
     }
 }

@@ -30,39 +30,27 @@ impl DebuggerData {
     /// The bytes, `size` of them.
     pub fn bytes(&self) -> Vec<u8> {
         let extend = |v: u64| {
-            if self.arch.is_32() {
-                i64::from(v as u32 as i32) as u64
-            } else {
-                v
-            }
+            if self.arch.is_32() { i64::from(v as u32 as i32) as u64 } else { v }
         };
         let mut b = Blob::new(self.size as usize);
         b.u64(0, extend(self.address)).u64(8, extend(self.address));
-        b.bytes(0x10, b"KDBG")
-            .u32(0x14, self.size)
-            .u64(0x18, extend(self.kern_base));
-        b.u64(0x48, extend(self.ps_loaded_module_list))
-            .u64(0x50, extend(self.ps_active_process_head));
+        b.bytes(0x10, b"KDBG").u32(0x14, self.size).u64(0x18, extend(self.kern_base));
+        b.u64(0x48, extend(self.ps_loaded_module_list)).u64(0x50, extend(self.ps_active_process_head));
         b.u64(0xc0, extend(self.pfn_database)).u64(0x138, 0x1000);
-        b.u64(0x208, extend(self.nt_build_lab))
-            .u64(0x218, extend(self.ki_processor_block));
-        b.u64(0x220, extend(self.mm_unloaded_drivers))
-            .u64(0x228, extend(self.mm_last_unloaded_driver));
+        b.u64(0x208, extend(self.nt_build_lab)).u64(0x218, extend(self.ki_processor_block));
+        b.u64(0x220, extend(self.mm_unloaded_drivers)).u64(0x228, extend(self.mm_last_unloaded_driver));
         // KTHREAD: NextProcessor, Teb, KernelStack, InitialStack, ApcProcess, State; then EPROCESS size, Peb,
         // parent, DirectoryTableBase; then PRCB size, DpcRoutine, CurrentThread, MHz, CpuType, vendor, state, Number.
         let words: [u16; 20] = match self.arch {
-            Arch::X64 => [
-                0x218, 0xf0, 0x58, 0x28, 0xb8, 0x184, 0, 0, 0xa40, 0x550, 0x540, 0x28, 0, 0x312a,
-                8, 0x44, 0x40, 0x8590, 0x1f0, 0x24,
-            ],
-            Arch::Arm64 => [
-                0x238, 0xe8, 0x58, 0x28, 0xb0, 0x17c, 0, 0, 0xc80, 0x508, 0x4f8, 0x28, 0, 0xb1a, 8,
-                0x6f4, 0x6f0, 0x890, 0x360, 0x24,
-            ],
-            Arch::X86 => [
-                0x58, 0x88, 0x30, 0x28, 0x50, 0x68, 0, 0, 0x2c0, 0x1a8, 0x140, 0x18, 0, 0x1932, 4,
-                0x3c0, 0x14, 0x336c, 0x18, 0x3cc,
-            ],
+            Arch::X64 => {
+                [0x218, 0xf0, 0x58, 0x28, 0xb8, 0x184, 0, 0, 0xa40, 0x550, 0x540, 0x28, 0, 0x312a, 8, 0x44, 0x40, 0x8590, 0x1f0, 0x24]
+            }
+            Arch::Arm64 => {
+                [0x238, 0xe8, 0x58, 0x28, 0xb0, 0x17c, 0, 0, 0xc80, 0x508, 0x4f8, 0x28, 0, 0xb1a, 8, 0x6f4, 0x6f0, 0x890, 0x360, 0x24]
+            }
+            Arch::X86 => {
+                [0x58, 0x88, 0x30, 0x28, 0x50, 0x68, 0, 0, 0x2c0, 0x1a8, 0x140, 0x18, 0, 0x1932, 4, 0x3c0, 0x14, 0x336c, 0x18, 0x3cc]
+            }
         };
         for (i, w) in words.into_iter().enumerate() {
             b.u16(0x298 + 2 * i, w);
@@ -77,16 +65,8 @@ impl DebuggerData {
             },
         );
         if self.arch == Arch::X64 {
-            b.u16(0x2e0, 0xb080)
-                .u16(0x2e2, 0x18)
-                .u16(0x2e4, 0x20)
-                .u16(0x2e6, 0x180);
-            b.u16(0x2f2, 0x100)
-                .u16(0x2f4, 0x10)
-                .u16(0x2f6, 0x18)
-                .u16(0x2fa, 0x33)
-                .u16(0x2fc, 0x2b)
-                .u16(0x302, 0x40);
+            b.u16(0x2e0, 0xb080).u16(0x2e2, 0x18).u16(0x2e4, 0x20).u16(0x2e6, 0x180);
+            b.u16(0x2f2, 0x100).u16(0x2f4, 0x10).u16(0x2f6, 0x18).u16(0x2fa, 0x33).u16(0x2fc, 0x2b).u16(0x302, 0x40);
             b.u16(0x304, 0x23).u16(0x306, 0x53);
         }
         if self.size >= 0x360 {

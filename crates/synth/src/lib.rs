@@ -53,10 +53,7 @@ mod whea;
 
 pub use blob::Blob;
 pub use code::Code;
-pub use context::{
-    ContextArm64, ContextX64, ContextX86, ExceptionRecord, TrapFrameArm64, TrapFrameX64,
-    TrapFrameX86,
-};
+pub use context::{ContextArm64, ContextX64, ContextX86, ExceptionRecord, TrapFrameArm64, TrapFrameX64, TrapFrameX86};
 pub use header::{Arch, Header, filetime};
 pub use kdbg::DebuggerData;
 pub use objects::{DeviceObject, DriverObject, Irp, StackLocation, Triage9fPower, unicode_string};

@@ -27,10 +27,7 @@ impl DriverObject {
     /// The object and its name.
     pub fn bytes(&self) -> Vec<u8> {
         let mut b = Blob::new(0x150);
-        b.u16(0, 4)
-            .u16(2, 0x150)
-            .u64(8, self.device_object)
-            .u32(0x10, 0x12);
+        b.u16(0, 4).u16(2, 0x150).u64(8, self.device_object).u32(0x10, 0x12);
         b.u64(0x18, self.driver_start).u32(0x20, self.driver_size);
         b.bytes(0x38, &unicode_string(&self.name, self.address + 0x150));
         b.bytes(0x150, &utf16(&self.name));
@@ -55,16 +52,9 @@ impl DeviceObject {
     /// The object.
     pub fn bytes(&self) -> Vec<u8> {
         let mut b = Blob::new(0x150);
-        b.u16(0, 3)
-            .u16(2, 0x150)
-            .u64(8, self.driver_object)
-            .u64(0x10, self.next_device);
-        b.u64(0x18, self.attached_device)
-            .u64(0x20, self.current_irp)
-            .u32(0x30, 0x1050);
-        b.u64(0x40, self.device_extension)
-            .u32(0x48, self.device_type)
-            .u8(0x4c, self.stack_size);
+        b.u16(0, 3).u16(2, 0x150).u64(8, self.driver_object).u64(0x10, self.next_device);
+        b.u64(0x18, self.attached_device).u64(0x20, self.current_irp).u32(0x30, 0x1050);
+        b.u64(0x40, self.device_extension).u32(0x48, self.device_type).u8(0x4c, self.stack_size);
         b.done()
     }
 }
@@ -101,26 +91,16 @@ impl Irp {
         let count = self.stack.len();
         let mut b = Blob::new(0xd0 + 0x48 * count);
         let size = u16::try_from(b.len()).unwrap();
-        b.u16(0, 6)
-            .u16(2, size)
-            .u64(0x20, self.address + 0x20)
-            .u64(0x28, self.address + 0x20);
-        b.u32(0x30, self.status)
-            .u8(0x42, u8::try_from(count).unwrap())
-            .u8(0x43, self.current_location);
-        b.u64(0x98, self.thread).u64(
-            0xb8,
-            self.address + 0xd0 + 0x48 * (u64::from(self.current_location) - 1),
-        );
+        b.u16(0, 6).u16(2, size).u64(0x20, self.address + 0x20).u64(0x28, self.address + 0x20);
+        b.u32(0x30, self.status).u8(0x42, u8::try_from(count).unwrap()).u8(0x43, self.current_location);
+        b.u64(0x98, self.thread).u64(0xb8, self.address + 0xd0 + 0x48 * (u64::from(self.current_location) - 1));
         for (i, s) in self.stack.iter().enumerate() {
             let at = 0xd0 + 0x48 * i;
             b.u8(at, s.major).u8(at + 1, s.minor).u8(at + 3, s.control);
             for (k, p) in s.parameters.into_iter().enumerate() {
                 b.u64(at + 8 + 8 * k, p);
             }
-            b.u64(at + 0x28, s.device_object)
-                .u64(at + 0x38, s.completion_routine)
-                .u64(at + 0x40, s.context);
+            b.u64(at + 0x28, s.device_object).u64(at + 0x38, s.completion_routine).u64(at + 0x40, s.context);
         }
         b.done()
     }
@@ -140,12 +120,8 @@ impl Triage9fPower {
     /// The block, 0x28 bytes.
     pub fn bytes(&self) -> Vec<u8> {
         let mut b = Blob::new(0x28);
-        b.u16(0, 0x8000)
-            .u16(2, 2)
-            .u64(8, self.irp_list)
-            .u64(0x10, self.thread_list);
-        b.u64(0x18, self.delayed_work_queue)
-            .u64(0x20, self.delayed_io_work_queue);
+        b.u16(0, 0x8000).u16(2, 2).u64(8, self.irp_list).u64(0x10, self.thread_list);
+        b.u64(0x18, self.delayed_work_queue).u64(0x20, self.delayed_io_work_queue);
         b.done()
     }
 }

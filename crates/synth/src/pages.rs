@@ -24,11 +24,7 @@ impl PageTables {
 
     /// Empty tables; pages are taken from `first_pfn` upwards, the root first.
     pub fn new(first_pfn: u64) -> Self {
-        let mut t = PageTables {
-            pages: BTreeMap::new(),
-            root: 0,
-            next: first_pfn,
-        };
+        let mut t = PageTables { pages: BTreeMap::new(), root: 0, next: first_pfn };
         t.root = t.allocate();
         t
     }
@@ -69,16 +65,11 @@ impl PageTables {
     }
 
     fn entry(&self, table: u64, index: usize) -> u64 {
-        u64::from_le_bytes(
-            self.pages[&table][8 * index..8 * index + 8]
-                .try_into()
-                .unwrap(),
-        )
+        u64::from_le_bytes(self.pages[&table][8 * index..8 * index + 8].try_into().unwrap())
     }
 
     fn put(&mut self, table: u64, index: usize, value: u64) {
-        self.pages.get_mut(&table).unwrap()[8 * index..8 * index + 8]
-            .copy_from_slice(&value.to_le_bytes());
+        self.pages.get_mut(&table).unwrap()[8 * index..8 * index + 8].copy_from_slice(&value.to_le_bytes());
     }
 
     /// Writes the raw entry of `va` at `level`: 1 page table entry, 2 directory, 3 pointer table, 4 root. Upper
@@ -96,10 +87,7 @@ impl PageTables {
                 self.put(table, Self::index(va, l), pfn << 12 | 0x63);
                 pfn
             } else {
-                assert!(
-                    old & 0x81 == 1,
-                    "level {l} entry of {va:#x} is no table: {old:#x}"
-                );
+                assert!(old & 0x81 == 1, "level {l} entry of {va:#x} is no table: {old:#x}");
                 (old >> 12) & 0xf_ffff_ffff
             };
         }
@@ -151,10 +139,7 @@ impl PageTables {
     pub fn translate(&self, va: u64) -> Option<u64> {
         let mut table = self.root;
         for level in (1..=4).rev() {
-            let raw = self
-                .pages
-                .get(&table)
-                .map(|_| self.entry(table, Self::index(va, level)))?;
+            let raw = self.pages.get(&table).map(|_| self.entry(table, Self::index(va, level)))?;
             if raw & 1 == 0 {
                 return None;
             }

@@ -63,11 +63,7 @@ impl PhysicalDump {
         let mut header = Header::new(arch);
         header.dump_type = kind as u32;
         header.mini_dump_fields = None;
-        PhysicalDump {
-            header,
-            kind,
-            pages: BTreeMap::new(),
-        }
+        PhysicalDump { header, kind, pages: BTreeMap::new() }
     }
 
     /// Takes the tables' pages and root.
@@ -141,55 +137,31 @@ impl PhysicalDump {
                 let bits = u32::try_from(map.len() * 8).unwrap();
                 let map_at = at + if wide { 0x28 } else { 0x20 };
                 let first = align(map_at + map.len(), 0x1000);
-                out.bytes(at, b"SDMPDUMP")
-                    .u32(at + 8, 0)
-                    .u32(at + 0xc, u32::try_from(first).unwrap());
-                out.u32(at + 0x10, bits)
-                    .u32(at + 0x14, count32)
-                    .u32(at + 0x18, bits)
-                    .bytes(map_at, &map);
+                out.bytes(at, b"SDMPDUMP").u32(at + 8, 0).u32(at + 0xc, u32::try_from(first).unwrap());
+                out.u32(at + 0x10, bits).u32(at + 0x14, count32).u32(at + 0x18, bits).bytes(map_at, &map);
                 first
             }
             PhysicalKind::BitmapFull | PhysicalKind::BitmapKernel => {
                 let map = self.bitmap();
                 let first = at + 0x38 + map.len();
-                let signature = if self.kind == PhysicalKind::BitmapFull {
-                    b"FDMPDUMP"
-                } else {
-                    b"SDMPDUMP"
-                };
-                out.bytes(at, signature)
-                    .u64(at + 8, 0)
-                    .u64(at + 0x10, 0)
-                    .u64(at + 0x18, 0);
-                out.u64(at + 0x20, first as u64)
-                    .u64(at + 0x28, count)
-                    .u64(at + 0x30, map.len() as u64 * 8);
+                let signature = if self.kind == PhysicalKind::BitmapFull { b"FDMPDUMP" } else { b"SDMPDUMP" };
+                out.bytes(at, signature).u64(at + 8, 0).u64(at + 0x10, 0).u64(at + 0x18, 0);
+                out.u64(at + 0x20, first as u64).u64(at + 0x28, count).u64(at + 0x30, map.len() as u64 * 8);
                 out.bytes(at + 0x38, &map);
                 first
             }
-            PhysicalKind::RangeKernel
-            | PhysicalKind::RangeKernelUser
-            | PhysicalKind::RangeComplete => {
-                assert!(
-                    !self.pages.contains_key(&0),
-                    "page 0 cannot be written in a range dump"
-                );
+            PhysicalKind::RangeKernel | PhysicalKind::RangeKernelUser | PhysicalKind::RangeComplete => {
+                assert!(!self.pages.contains_key(&0), "page 0 cannot be written in a range dump");
                 // The list ends with a zero range; the first page lies on a page boundary, and the metadata size
                 // counts from +0x20 of this header: kdmp-parser wants exactly that.
                 let first = align(at + 0x30 + 0x10 * (runs.len() + 1), 0x1000);
-                out.u32(at, 0x40)
-                    .bytes(at + 4, b"RDMPDUMP")
-                    .u32(at + 0xc, 0);
-                out.u64(at + 0x10, (first - at - 0x20) as u64)
-                    .u64(at + 0x18, first as u64);
+                out.u32(at, 0x40).bytes(at + 4, b"RDMPDUMP").u32(at + 0xc, 0);
+                out.u64(at + 0x10, (first - at - 0x20) as u64).u64(at + 0x18, first as u64);
                 if self.kind == PhysicalKind::RangeComplete {
-                    out.u32(at + 0x20, u32::try_from(runs.len()).unwrap())
-                        .u64(at + 0x28, count);
+                    out.u32(at + 0x20, u32::try_from(runs.len()).unwrap()).u64(at + 0x28, count);
                 }
                 for (i, (base, length)) in runs.iter().enumerate() {
-                    out.u64(at + 0x30 + 0x10 * i, *base)
-                        .u64(at + 0x38 + 0x10 * i, *length);
+                    out.u64(at + 0x30 + 0x10 * i, *base).u64(at + 0x38 + 0x10 * i, *length);
                 }
                 first
             }

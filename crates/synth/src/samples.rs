@@ -22,14 +22,8 @@ pub fn write_samples(dir: &Path) -> io::Result<Vec<String>> {
     std::fs::create_dir_all(dir)?;
     let mut names = Vec::new();
     for scenario in crate::scenario::all() {
-        std::fs::write(
-            dir.join(format!("{}.dmp", scenario.name)),
-            scenario.dump.bytes(),
-        )?;
-        std::fs::write(
-            dir.join(format!("{}.truth.json", scenario.name)),
-            scenario.truth.json(),
-        )?;
+        std::fs::write(dir.join(format!("{}.dmp", scenario.name)), scenario.dump.bytes())?;
+        std::fs::write(dir.join(format!("{}.truth.json", scenario.name)), scenario.truth.json())?;
         names.push(scenario.name);
     }
     // One story in other containers as well.
@@ -37,10 +31,7 @@ pub fn write_samples(dir: &Path) -> io::Result<Vec<String>> {
     for (kind, name) in KINDS {
         let mut truth = story.truth.clone();
         truth.dump = format!("{name}.dmp");
-        std::fs::write(
-            dir.join(&truth.dump),
-            crate::scenario::physical_form(&story, kind).bytes(),
-        )?;
+        std::fs::write(dir.join(&truth.dump), crate::scenario::physical_form(&story, kind).bytes())?;
         std::fs::write(dir.join(format!("{name}.truth.json")), truth.json())?;
         names.push(name.to_owned());
     }

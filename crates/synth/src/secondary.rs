@@ -16,10 +16,7 @@ impl Guid {
     /// The 16 bytes as stored: the first three numbers little-endian.
     pub fn bytes(self) -> [u8; 16] {
         let mut b = Blob::new(16);
-        b.u32(0, self.0)
-            .u16(4, self.1)
-            .u16(6, self.2)
-            .bytes(8, &self.3);
+        b.u32(0, self.0).u16(4, self.1).u16(6, self.2).bytes(8, &self.3);
         b.done().try_into().unwrap()
     }
 }
@@ -28,47 +25,17 @@ impl Guid {
 pub mod tags {
     use super::Guid;
     /// Raw SMBIOS table.
-    pub const SMBIOS: Guid = Guid(
-        0xbc5c008f,
-        0x1e3a,
-        0x44d7,
-        [0x98, 0x8d, 0x86, 0xf6, 0x88, 0x4c, 0x67, 0x58],
-    );
+    pub const SMBIOS: Guid = Guid(0xbc5c008f, 0x1e3a, 0x44d7, [0x98, 0x8d, 0x86, 0xf6, 0x88, 0x4c, 0x67, 0x58]);
     /// The values of `HARDWARE\DESCRIPTION\System\CentralProcessor\0`.
-    pub const CPU_REGISTRY: Guid = Guid(
-        0x6c7ac389,
-        0x4313,
-        0x47dc,
-        [0x9f, 0x34, 0xa8, 0x80, 0x0a, 0x0f, 0xb5, 0x6c],
-    );
+    pub const CPU_REGISTRY: Guid = Guid(0x6c7ac389, 0x4313, 0x47dc, [0x9f, 0x34, 0xa8, 0x80, 0x0a, 0x0f, 0xb5, 0x6c]);
     /// CPUID leaves and model-specific registers.
-    pub const CPUID: Guid = Guid(
-        0xd03dc06f,
-        0xd88e,
-        0x44c5,
-        [0xba, 0x2a, 0xfa, 0xe0, 0x35, 0x17, 0x2d, 0x19],
-    );
+    pub const CPUID: Guid = Guid(0xd03dc06f, 0xd88e, 0x44c5, [0xba, 0x2a, 0xfa, 0xe0, 0x35, 0x17, 0x2d, 0x19]);
     /// Path of the current process' image.
-    pub const PROCESS_PATH: Guid = Guid(
-        0xbe84d651,
-        0xa550,
-        0x4367,
-        [0x8e, 0x63, 0xab, 0x79, 0x2b, 0x63, 0x1f, 0x94],
-    );
+    pub const PROCESS_PATH: Guid = Guid(0xbe84d651, 0xa550, 0x4367, [0x8e, 0x63, 0xab, 0x79, 0x2b, 0x63, 0x1f, 0x94]);
     /// UTF-16 name of the driver Windows blames.
-    pub const BUGCHECK_DRIVER: Guid = Guid(
-        0xfe96ddbf,
-        0x850d,
-        0x4c4a,
-        [0xa7, 0xbf, 0xc6, 0x86, 0xbe, 0x52, 0x60, 0x47],
-    );
+    pub const BUGCHECK_DRIVER: Guid = Guid(0xfe96ddbf, 0x850d, 0x4c4a, [0xa7, 0xbf, 0xc6, 0x86, 0xbe, 0x52, 0x60, 0x47]);
     /// Device instance a plug and play operation is busy with.
-    pub const BLACKBOX_PNP: Guid = Guid(
-        0xb7631941,
-        0x532a,
-        0x4cd6,
-        [0xb1, 0xb1, 0xed, 0xb5, 0x91, 0x7d, 0x45, 0x57],
-    );
+    pub const BLACKBOX_PNP: Guid = Guid(0xb7631941, 0x532a, 0x4cd6, [0xb1, 0xb1, 0xed, 0xb5, 0x91, 0x7d, 0x45, 0x57]);
 }
 
 /// One blob.
@@ -85,27 +52,19 @@ impl SecondaryBlob {
     /// Padded to a multiple of 8 like real ones.
     pub fn new(tag: Guid, data: Vec<u8>) -> Self {
         let post_pad = u32::try_from(align(data.len(), 8) - data.len()).unwrap();
-        SecondaryBlob {
-            tag,
-            data,
-            pre_pad: 0,
-            post_pad,
-        }
+        SecondaryBlob { tag, data, pre_pad: 0, post_pad }
     }
 }
 
 /// The whole area.
 pub(crate) fn area(build: u32, blobs: &[SecondaryBlob]) -> Vec<u8> {
     let mut out = Blob::new(0);
-    out.bytes(0, b"DumpBlob")
-        .u32(8, 16)
-        .u32(12, 0xf000_0000 | build);
+    out.bytes(0, b"DumpBlob").u32(8, 16).u32(12, 0xf000_0000 | build);
     for blob in blobs {
         let at = out.len();
         out.u32(at, 0x20).bytes(at + 4, &blob.tag.bytes());
         out.u32(at + 0x14, u32::try_from(blob.data.len()).unwrap());
-        out.u32(at + 0x18, blob.pre_pad)
-            .u32(at + 0x1c, blob.post_pad);
+        out.u32(at + 0x18, blob.pre_pad).u32(at + 0x1c, blob.post_pad);
         out.bytes(out.len(), &vec![0; blob.pre_pad as usize]);
         out.bytes(out.len(), &blob.data);
         out.bytes(out.len(), &vec![0; blob.post_pad as usize]);
@@ -173,84 +132,28 @@ impl Smbios {
         };
         // Offsets below count from the start of the body, 4 less than in the specification.
         let mut bios = Blob::new(0x14);
-        bios.u8(0, 1)
-            .u8(1, 2)
-            .u16(2, 0xf000)
-            .u8(4, 3)
-            .u8(5, 0xff)
-            .u32(6, 0x0b);
+        bios.u8(0, 1).u8(1, 2).u16(2, 0xf000).u8(4, 3).u8(5, 0xff).u32(6, 0x0b);
         bios.bytes(0x0e, &[3, 0x0d, 5, 17, 0xff, 0xff]);
-        add(
-            0,
-            &bios.done(),
-            &[&self.bios_vendor, &self.bios_version, &self.bios_date],
-        );
+        add(0, &bios.done(), &[&self.bios_vendor, &self.bios_version, &self.bios_date]);
         let mut system = Blob::new(0x17);
-        system
-            .u8(0, 1)
-            .u8(1, 2)
-            .u8(2, 3)
-            .u8(3, 4)
-            .u8(0x14, 6)
-            .u8(0x15, 5)
-            .u8(0x16, 6);
-        add(
-            1,
-            &system.done(),
-            &[
-                &self.manufacturer,
-                &self.product,
-                "1.0",
-                &self.serial,
-                "SKU-1",
-                "Example family",
-            ],
-        );
+        system.u8(0, 1).u8(1, 2).u8(2, 3).u8(3, 4).u8(0x14, 6).u8(0x15, 5).u8(0x16, 6);
+        add(1, &system.done(), &[&self.manufacturer, &self.product, "1.0", &self.serial, "SKU-1", "Example family"]);
         let mut board = Blob::new(0x0b);
         board.u8(0, 1).u8(1, 2).u8(2, 3).u8(9, 0x0a);
-        add(
-            2,
-            &board.done(),
-            &[&self.manufacturer, &self.board, "rev 1"],
-        );
+        add(2, &board.done(), &[&self.manufacturer, &self.board, "rev 1"]);
         let mut cpu = Blob::new(0x26);
-        cpu.u8(0, 1)
-            .u8(1, 3)
-            .u8(2, 0x6b)
-            .u8(3, 2)
-            .u8(0x0c, 3)
-            .u16(0x10, 4400)
-            .u16(0x12, 3600)
-            .u8(0x14, 0x41);
+        cpu.u8(0, 1).u8(1, 3).u8(2, 0x6b).u8(3, 2).u8(0x0c, 3).u16(0x10, 4400).u16(0x12, 3600).u8(0x14, 0x41);
         cpu.u8(0x1f, 8).u8(0x20, 8).u8(0x21, 16);
         add(4, &cpu.done(), &[&self.cpu_socket, "Example", &self.cpu]);
         for (locator, part, megabytes, speed, configured) in &self.memory {
             let mut module = Blob::new(0x24);
-            module
-                .u16(4, 64)
-                .u16(6, 64)
-                .u16(8, *megabytes)
-                .u8(0x0a, 9)
-                .u8(0x0c, 1)
-                .u8(0x0d, 2)
-                .u8(0x0e, 0x1a);
-            module
-                .u16(0x11, *speed)
-                .u8(0x13, 3)
-                .u8(0x14, 4)
-                .u8(0x16, 5)
-                .u16(0x1c, *configured);
-            add(
-                17,
-                &module.done(),
-                &[locator, "BANK 0", "Example Memory", "00000001", part],
-            );
+            module.u16(4, 64).u16(6, 64).u16(8, *megabytes).u8(0x0a, 9).u8(0x0c, 1).u8(0x0d, 2).u8(0x0e, 0x1a);
+            module.u16(0x11, *speed).u8(0x13, 3).u8(0x14, 4).u8(0x16, 5).u16(0x1c, *configured);
+            add(17, &module.done(), &[locator, "BANK 0", "Example Memory", "00000001", part]);
         }
         add(127, &[], &[]);
         let mut b = Blob::new(8);
-        b.bytes(0, &[0, 3, 3, 0])
-            .u32(4, u32::try_from(table.len()).unwrap())
-            .bytes(8, &table);
+        b.bytes(0, &[0, 3, 3, 0]).u32(4, u32::try_from(table.len()).unwrap()).bytes(8, &table);
         SecondaryBlob::new(tags::SMBIOS, b.done())
     }
 }
@@ -286,45 +189,21 @@ impl CpuidBlob {
     }
 
     /// A small Intel-like table: vendor, `signature` in leaf 1 eax, feature bits, and the brand string.
-    pub fn intel(
-        signature: u32,
-        leaf1_ecx: u32,
-        leaf1_edx: u32,
-        leaf7_ebx: u32,
-        brand: &str,
-    ) -> Self {
+    pub fn intel(signature: u32, leaf1_ecx: u32, leaf1_edx: u32, leaf7_ebx: u32, brand: &str) -> Self {
         let mut text = brand.as_bytes().to_vec();
         assert!(text.len() < 48, "a brand string has at most 47 characters");
         text.resize(48, 0);
         let word = |i: usize| u32::from_le_bytes(text[4 * i..4 * i + 4].try_into().unwrap());
         let mut blob = CpuidBlob::new()
-            .leaf(
-                0,
-                [
-                    if leaf7_ebx == 0 { 6 } else { 7 },
-                    0x756e_6547,
-                    0x6c65_746e,
-                    0x4965_6e69,
-                ],
-            )
+            .leaf(0, [if leaf7_ebx == 0 { 6 } else { 7 }, 0x756e_6547, 0x6c65_746e, 0x4965_6e69])
             .leaf(1, [signature, 0x0004_0800, leaf1_ecx, leaf1_edx]);
         if leaf7_ebx != 0 {
             blob = blob.leaf(7, [0, leaf7_ebx, 0, 0]);
         }
-        blob = blob
-            .msr(0x17, 0x0810_0000_0000_0000)
-            .leaf(0x8000_0000, [0x8000_0008, 0, 0, 0]);
+        blob = blob.msr(0x17, 0x0810_0000_0000_0000).leaf(0x8000_0000, [0x8000_0008, 0, 0, 0]);
         for i in 0..3 {
             let leaf = 0x8000_0002 + u32::try_from(i).unwrap();
-            blob = blob.leaf(
-                leaf,
-                [
-                    word(4 * i),
-                    word(4 * i + 1),
-                    word(4 * i + 2),
-                    word(4 * i + 3),
-                ],
-            );
+            blob = blob.leaf(leaf, [word(4 * i), word(4 * i + 1), word(4 * i + 2), word(4 * i + 3)]);
         }
         blob
     }
@@ -336,13 +215,7 @@ impl CpuidBlob {
 }
 
 /// The processor's registry key: {u32 name bytes, name with NUL, u32 type, u32 data bytes, data}, nothing aligned.
-pub fn cpu_registry(
-    mhz: u32,
-    name: &str,
-    vendor: &str,
-    identifier: &str,
-    microcode: u32,
-) -> SecondaryBlob {
+pub fn cpu_registry(mhz: u32, name: &str, vendor: &str, identifier: &str, microcode: u32) -> SecondaryBlob {
     fn zero_terminated(text: &str) -> Vec<u8> {
         utf16(&format!("{text}\0"))
     }
@@ -371,8 +244,6 @@ pub fn cpu_registry(
 pub fn process_path(path: &str) -> SecondaryBlob {
     let text = utf16(path);
     let mut b = Blob::new(8);
-    b.u32(0, 1)
-        .u32(4, u32::try_from(8 + text.len()).unwrap())
-        .bytes(8, &text);
+    b.u32(0, 1).u32(4, u32::try_from(8 + text.len()).unwrap()).bytes(8, &text);
     SecondaryBlob::new(tags::PROCESS_PATH, b.done())
 }

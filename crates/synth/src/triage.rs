@@ -11,10 +11,7 @@
 //! Ghidra reads a 32-bit address; see [`TriageDump::short_data_blocks`].
 
 use crate::blob::{align, utf16};
-use crate::{
-    Arch, Blob, ContextArm64, ContextX64, ContextX86, DebuggerData, ExceptionRecord, Header,
-    SecondaryBlob,
-};
+use crate::{Arch, Blob, ContextArm64, ContextX64, ContextX86, DebuggerData, ExceptionRecord, Header, SecondaryBlob};
 
 /// The base every default uses for ntoskrnl.exe.
 pub(crate) fn default_nt_base(arch: Arch) -> u64 {
@@ -110,22 +107,10 @@ impl TriageDump {
             Arch::Arm64 => ("22000.1.arm64fre.co_release.210604-1628", 0x103_e000),
             Arch::X86 => ("7601.17514.x86fre.win7sp1_rtm.101119-1850", 0x41_2000),
         };
-        let stack_base: u64 = if arch.is_32() {
-            0x8d9f_c000
-        } else {
-            0xffff_8601_3ac6_d000
-        };
+        let stack_base: u64 = if arch.is_32() { 0x8d9f_c000 } else { 0xffff_8601_3ac6_d000 };
         let top = stack_base - 0x100;
-        let thread_at: u64 = if arch.is_32() {
-            0x8572_9d48
-        } else {
-            0xffff_9c8b_e41a_7040
-        };
-        let process_at: u64 = if arch.is_32() {
-            0x8568_b1e0
-        } else {
-            0xffff_9c8b_de09_5080
-        };
+        let thread_at: u64 = if arch.is_32() { 0x8572_9d48 } else { 0xffff_9c8b_e41a_7040 };
+        let process_at: u64 = if arch.is_32() { 0x8568_b1e0 } else { 0xffff_9c8b_de09_5080 };
         let mut mm = Blob::new(if arch.is_32() { 0x34 } else { 0x50 });
         mm.u32(0, 1);
         let mm_size = u32::try_from(mm.len()).unwrap();
@@ -145,41 +130,21 @@ impl TriageDump {
                 process.bytes(0, &vec![0; if arm { 0xc80 } else { 0xa40 }]);
                 process.u64(0, 3).u64(0x28, header.directory_table_base);
                 thread.bytes(0, &vec![0; if arm { 0x910 } else { 0x898 }]);
-                thread
-                    .u16(0, 6)
-                    .u64(0x28, stack_base - 0x3b0)
-                    .u64(0x30, stack_base - 0x6000);
+                thread.u16(0, 6).u64(0x28, stack_base - 0x3b0).u64(0x30, stack_base - 0x6000);
                 thread.u64(0x38, stack_base).u64(0x58, top - 0x110);
                 if !arm {
                     process.u64(0x440, 4).bytes(0x5a8, b"System");
-                    thread
-                        .u64(0x220, process_at)
-                        .u8(0x184, 2)
-                        .u64(0x478, 4)
-                        .u64(0x480, 0x1c8);
+                    thread.u64(0x220, process_at).u8(0x184, 2).u64(0x478, 4).u64(0x480, 0x1c8);
                 }
             }
             Arch::X86 => {
-                prcb.u16(0, 1)
-                    .u16(2, 1)
-                    .u32(4, thread_at as u32)
-                    .u32(0x3c0, 2933)
-                    .u32(0x3cc, 0);
+                prcb.u16(0, 1).u16(2, 1).u32(4, thread_at as u32).u32(0x3c0, 2933).u32(0x3cc, 0);
                 process.bytes(0, &[0; 0x2c0]);
-                process
-                    .u32(0, 3)
-                    .u32(0x18, header.directory_table_base as u32)
-                    .u32(0xb4, 4);
+                process.u32(0, 3).u32(0x18, header.directory_table_base as u32).u32(0xb4, 4);
                 process.bytes(0x16c, b"System");
                 thread.bytes(0, &[0; 0x2b8]);
-                thread
-                    .u16(0, 6)
-                    .u32(0x28, stack_base as u32 - 0x200)
-                    .u32(0x2c, stack_base as u32 - 0x3000);
-                thread
-                    .u32(0x30, top as u32 - 0x80)
-                    .u32(0x50, process_at as u32)
-                    .u8(0x68, 2);
+                thread.u16(0, 6).u32(0x28, stack_base as u32 - 0x200).u32(0x2c, stack_base as u32 - 0x3000);
+                thread.u32(0x30, top as u32 - 0x80).u32(0x50, process_at as u32).u8(0x68, 2);
                 thread.u32(0x22c, 4).u32(0x230, 0x1c8);
             }
         }
@@ -196,11 +161,7 @@ impl TriageDump {
             mm_unloaded_drivers: nt + if arch.is_32() { 0x14_9300 } else { 0xc2_a308 },
             mm_last_unloaded_driver: nt + if arch.is_32() { 0x14_9304 } else { 0xc2_a310 },
             size_prcb: 0x400,
-            pte_base: if arch.is_32() {
-                0xc000_0000
-            } else {
-                0xffff_f700_0000_0000
-            },
+            pte_base: if arch.is_32() { 0xc000_0000 } else { 0xffff_f700_0000_0000 },
         };
         let mut dump = TriageDump {
             header,
@@ -215,10 +176,7 @@ impl TriageDump {
             top_of_stack: top,
             stack: vec![0; 0x100],
             debugger_data: Some(debugger.bytes()),
-            blocks: vec![DataBlock {
-                address: lab_at,
-                data: lab_block.done(),
-            }],
+            blocks: vec![DataBlock { address: lab_at, data: lab_block.done() }],
             data_page: None,
             secondary: Vec::new(),
             mark: *b"TRGD",
@@ -227,11 +185,7 @@ impl TriageDump {
         };
         dump.driver("\\SystemRoot\\system32\\ntoskrnl.exe", nt, nt_size);
         let hal_base = nt - if arch.is_32() { 0x3_7000 } else { 0x40_0000 };
-        dump.driver(
-            "\\SystemRoot\\system32\\hal.dll",
-            hal_base,
-            if arch.is_32() { 0x3_7000 } else { 0x6000 },
-        );
+        dump.driver("\\SystemRoot\\system32\\hal.dll", hal_base, if arch.is_32() { 0x3_7000 } else { 0x6000 });
         dump
     }
 
@@ -245,15 +199,9 @@ impl TriageDump {
     /// Adds a loaded driver. A bare file name becomes `\SystemRoot\System32\drivers\NAME`; checksum and timestamp
     /// are made from the name, so that they are stable and differ between drivers.
     pub fn driver(&mut self, name: &str, base: u64, size: u32) -> &mut Self {
-        let path = if name.contains('\\') {
-            name.to_owned()
-        } else {
-            format!("\\SystemRoot\\System32\\drivers\\{name}")
-        };
+        let path = if name.contains('\\') { name.to_owned() } else { format!("\\SystemRoot\\System32\\drivers\\{name}") };
         // FNV-1a of the path.
-        let hash = path.bytes().fold(0x811c_9dc5_u32, |h, c| {
-            (h ^ u32::from(c)).wrapping_mul(0x0100_0193)
-        });
+        let hash = path.bytes().fold(0x811c_9dc5_u32, |h, c| (h ^ u32::from(c)).wrapping_mul(0x0100_0193));
         self.drivers.push(Driver {
             path,
             base,
@@ -267,20 +215,13 @@ impl TriageDump {
 
     /// Adds an unloaded driver.
     pub fn unloaded_driver(&mut self, name: &str, start: u64, end: u64) -> &mut Self {
-        self.unloaded.push(UnloadedDriver {
-            name: name.to_owned(),
-            start,
-            end,
-        });
+        self.unloaded.push(UnloadedDriver { name: name.to_owned(), start, end });
         self
     }
 
     /// Adds memory saved at `address`.
     pub fn block(&mut self, address: u64, data: &[u8]) -> &mut Self {
-        self.blocks.push(DataBlock {
-            address,
-            data: data.to_vec(),
-        });
+        self.blocks.push(DataBlock { address, data: data.to_vec() });
         self
     }
 
@@ -302,37 +243,16 @@ impl TriageDump {
     /// # Panics
     /// When there is none.
     pub fn base_of(&self, name: &str) -> u64 {
-        self.drivers
-            .iter()
-            .find(|d| d.path.ends_with(name))
-            .unwrap_or_else(|| panic!("no driver {name}"))
-            .base
+        self.drivers.iter().find(|d| d.path.ends_with(name)).unwrap_or_else(|| panic!("no driver {name}")).base
     }
 
     pub(crate) fn default_context(&self) -> Vec<u8> {
         let nt = self.drivers.first().map_or(0, |d| d.base);
         let sp = self.top_of_stack;
         match self.header.arch {
-            Arch::X64 => ContextX64 {
-                rip: nt + 0x3f_7b00,
-                rsp: sp,
-                ..Default::default()
-            }
-            .bytes(),
-            Arch::Arm64 => ContextArm64 {
-                pc: nt + 0x3f_7b00,
-                sp,
-                fp: sp,
-                cpsr: 0x8000_0144,
-                ..Default::default()
-            }
-            .bytes(),
-            Arch::X86 => ContextX86 {
-                eip: (nt + 0x7_b100) as u32,
-                esp: sp as u32,
-                ..Default::default()
-            }
-            .bytes(),
+            Arch::X64 => ContextX64 { rip: nt + 0x3f_7b00, rsp: sp, ..Default::default() }.bytes(),
+            Arch::Arm64 => ContextArm64 { pc: nt + 0x3f_7b00, sp, fp: sp, cpsr: 0x8000_0144, ..Default::default() }.bytes(),
+            Arch::X86 => ContextX86 { eip: (nt + 0x7_b100) as u32, esp: sp as u32, ..Default::default() }.bytes(),
         }
     }
 
@@ -345,17 +265,11 @@ impl TriageDump {
             let at = first + step * i;
             let name: String = d.name.chars().take(12).collect();
             let length = u16::try_from(2 * name.encode_utf16().count()).unwrap();
-            b.bytes(at, &vec![0; step])
-                .u16(at, length)
-                .u16(at + 2, length);
+            b.bytes(at, &vec![0; step]).u16(at, length).u16(at + 2, length);
             if wide {
-                b.utf16(at + 0x10, &name)
-                    .u64(at + 0x28, d.start)
-                    .u64(at + 0x30, d.end);
+                b.utf16(at + 0x10, &name).u64(at + 0x28, d.start).u64(at + 0x30, d.end);
             } else {
-                b.utf16(at + 8, &name)
-                    .u32(at + 0x20, d.start as u32)
-                    .u32(at + 0x24, d.end as u32);
+                b.utf16(at + 8, &name).u32(at + 0x20, d.start as u32).u32(at + 0x24, d.end as u32);
             }
         }
         b.done()
@@ -386,26 +300,15 @@ impl TriageDump {
             u32::try_from(here).unwrap()
         };
         let mm = put(&mut out, &self.mm);
-        let early = if self.kernel_generated {
-            0
-        } else {
-            put(&mut out, &self.unloaded_bytes())
-        };
+        let early = if self.kernel_generated { 0 } else { put(&mut out, &self.unloaded_bytes()) };
         let prcb = put(&mut out, &self.prcb);
         let process = put(&mut out, &self.process);
         let thread = put(&mut out, &self.thread);
         let stack = put(&mut out, &self.stack);
-        let page = self
-            .data_page
-            .as_ref()
-            .map_or(0, |p| put(&mut out, &p.data));
+        let page = self.data_page.as_ref().map_or(0, |p| put(&mut out, &p.data));
         let debugger = self.debugger_data.as_ref().map_or(0, |d| put(&mut out, d));
 
-        let unloaded = if self.kernel_generated {
-            put(&mut out, &self.unloaded_bytes())
-        } else {
-            early
-        };
+        let unloaded = if self.kernel_generated { put(&mut out, &self.unloaded_bytes()) } else { early };
 
         // Driver list: a fixed stride, names in the pool behind it by file offset.
         let stride = if wide { 0x90 } else { 0x4c };
@@ -417,59 +320,37 @@ impl TriageDump {
             let e = i * stride;
             list.u32(e, u32::try_from(pool_at + pool.len()).unwrap());
             if wide {
-                list.u64(e + 0x38, d.base)
-                    .u64(e + 0x40, d.entry_point)
-                    .u32(e + 0x48, d.size);
-                list.u32(e + 0x80, d.check_sum)
-                    .u32(e + 0x88, d.time_date_stamp);
+                list.u64(e + 0x38, d.base).u64(e + 0x40, d.entry_point).u32(e + 0x48, d.size);
+                list.u32(e + 0x80, d.check_sum).u32(e + 0x88, d.time_date_stamp);
             } else {
-                list.u32(e + 0x1c, d.base as u32)
-                    .u32(e + 0x20, d.entry_point as u32)
-                    .u32(e + 0x24, d.size);
-                list.u32(e + 0x44, d.check_sum)
-                    .u32(e + 0x48, d.time_date_stamp);
+                list.u32(e + 0x1c, d.base as u32).u32(e + 0x20, d.entry_point as u32).u32(e + 0x24, d.size);
+                list.u32(e + 0x44, d.check_sum).u32(e + 0x48, d.time_date_stamp);
             }
             let text = utf16(&d.path);
             let s = pool.len();
-            pool.u32(s, u32::try_from(text.len() / 2).unwrap())
-                .bytes(s + 4, &text)
-                .u16(s + 4 + text.len(), 0);
+            pool.u32(s, u32::try_from(text.len() / 2).unwrap()).bytes(s + 4, &text).u16(s + 4 + text.len(), 0);
             let end = align(pool.len(), 8);
             pool.bytes(end, &[]);
         }
         let list_at = put(&mut out, &list.done());
         let pool_at = put(&mut out, &pool.done());
 
-        let entry = if wide || !self.short_data_blocks {
-            16
-        } else {
-            12
-        };
+        let entry = if wide || !self.short_data_blocks { 16 } else { 12 };
         let descriptors_at = out.len();
         let mut data_at = descriptors_at + entry * self.blocks.len();
         let mut descriptors = Blob::new(entry * self.blocks.len());
         let mut data = Vec::new();
         for (i, block) in self.blocks.iter().enumerate() {
-            let (offset, size) = (
-                u32::try_from(data_at).unwrap(),
-                u32::try_from(block.data.len()).unwrap(),
-            );
+            let (offset, size) = (u32::try_from(data_at).unwrap(), u32::try_from(block.data.len()).unwrap());
             if entry == 16 {
-                descriptors
-                    .u64(16 * i, block.address)
-                    .u32(16 * i + 8, offset)
-                    .u32(16 * i + 12, size);
+                descriptors.u64(16 * i, block.address).u32(16 * i + 8, offset).u32(16 * i + 12, size);
             } else {
-                descriptors
-                    .u32(12 * i, block.address as u32)
-                    .u32(12 * i + 4, offset)
-                    .u32(12 * i + 8, size);
+                descriptors.u32(12 * i, block.address as u32).u32(12 * i + 4, offset).u32(12 * i + 8, size);
             }
             data.extend_from_slice(&block.data);
             data_at += block.data.len();
         }
-        out.bytes(descriptors_at, &descriptors.done())
-            .bytes(descriptors_at + descriptors.len(), &data);
+        out.bytes(descriptors_at, &descriptors.done()).bytes(descriptors_at + descriptors.len(), &data);
         let valid_at = align(out.len(), 8);
         out.bytes(valid_at, &self.mark);
 
@@ -502,36 +383,20 @@ impl TriageDump {
         let page_size = self.data_page.as_ref().map_or(0, |p| p.data.len());
         let page_address = self.data_page.as_ref().map_or(0, |p| p.address);
         let debugger_size = self.debugger_data.as_ref().map_or(0, Vec::len);
-        let tail = [
-            page,
-            offset(page_size),
-            debugger,
-            offset(debugger_size),
-            offset(descriptors_at),
-        ];
+        let tail = [page, offset(page_size), debugger, offset(debugger_size), offset(descriptors_at)];
         let tail_at = if wide {
-            out.u64(t + 0x48, self.top_of_stack)
-                .bytes(t + 0x50, &[0; 16])
-                .u64(t + 0x60, page_address);
+            out.u64(t + 0x48, self.top_of_stack).bytes(t + 0x50, &[0; 16]).u64(t + 0x60, page_address);
             0x68
         } else {
-            out.u32(t + 0x48, self.top_of_stack as u32)
-                .u32(t + 0x4c, page_address as u32);
+            out.u32(t + 0x48, self.top_of_stack as u32).u32(t + 0x4c, page_address as u32);
             0x50
         };
-        for (i, w) in tail
-            .into_iter()
-            .chain([offset(self.blocks.len())])
-            .enumerate()
-        {
+        for (i, w) in tail.into_iter().chain([offset(self.blocks.len())]).enumerate() {
             out.u32(t + tail_at + 4 * i, w);
         }
         let mut file = out.done();
         if !self.secondary.is_empty() {
-            file.extend(crate::secondary::area(
-                self.header.minor_version,
-                &self.secondary,
-            ));
+            file.extend(crate::secondary::area(self.header.minor_version, &self.secondary));
         }
         file
     }

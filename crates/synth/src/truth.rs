@@ -64,20 +64,9 @@ fn quoted(text: &str) -> String {
 impl Truth {
     /// The JSON text, schema `bugcheck.truth/1`.
     pub fn json(&self) -> String {
-        let mut members = vec![
-            ("schema", quoted("bugcheck.truth/1")),
-            ("dump", quoted(&self.dump)),
-        ];
-        let parameters: Vec<String> = self
-            .parameters
-            .iter()
-            .map(|p| format!("\"{p:#x}\""))
-            .collect();
-        let bug_check = format!(
-            "{{\"code\": \"{:#x}\", \"parameters\": [{}]}}",
-            self.code,
-            parameters.join(", ")
-        );
+        let mut members = vec![("schema", quoted("bugcheck.truth/1")), ("dump", quoted(&self.dump))];
+        let parameters: Vec<String> = self.parameters.iter().map(|p| format!("\"{p:#x}\"")).collect();
+        let bug_check = format!("{{\"code\": \"{:#x}\", \"parameters\": [{}]}}", self.code, parameters.join(", "));
         members.push(("bugcheck", bug_check));
         let texts = [
             ("family", &self.family),
@@ -102,14 +91,7 @@ impl Truth {
             let frames: Vec<String> = self
                 .stack
                 .iter()
-                .map(|f| {
-                    format!(
-                        "    {{\"ip\": \"{:#x}\", \"module\": {}, \"symbol\": {}}}",
-                        f.ip,
-                        quoted(&f.module),
-                        quoted(&f.symbol)
-                    )
-                })
+                .map(|f| format!("    {{\"ip\": \"{:#x}\", \"module\": {}, \"symbol\": {}}}", f.ip, quoted(&f.module), quoted(&f.symbol)))
                 .collect();
             members.push(("stack", format!("[\n{}\n  ]", frames.join(",\n"))));
         }
@@ -118,10 +100,7 @@ impl Truth {
         if let Some(note) = &self.note {
             members.push(("note", quoted(note)));
         }
-        let lines: Vec<String> = members
-            .iter()
-            .map(|(k, v)| format!("  {}: {v}", quoted(k)))
-            .collect();
+        let lines: Vec<String> = members.iter().map(|(k, v)| format!("  {}: {v}", quoted(k))).collect();
         format!("{{\n{}\n}}\n", lines.join(",\n"))
     }
 }

@@ -5,8 +5,8 @@
 mod common;
 
 use bugcheck_synth::{
-    Arch, ContextX64, DataBlock, DebuggerData, Driver, ExceptionRecord, Guid, Header, Irp,
-    SecondaryBlob, StackLocation, TrapFrameX64, Triage9fPower, TriageDump, UnloadedDriver,
+    Arch, ContextX64, DataBlock, DebuggerData, Driver, ExceptionRecord, Guid, Header, Irp, SecondaryBlob, StackLocation, TrapFrameX64,
+    Triage9fPower, TriageDump, UnloadedDriver,
 };
 use common::{Triage, at, shared, text, u16_at, u32_at, u64_at};
 
@@ -20,12 +20,7 @@ fn real_dumps() -> Vec<(String, Vec<u8>)> {
         .unwrap()
         .map(|e| e.unwrap().path())
         .filter(|p| p.extension().is_some_and(|e| e == "dmp"))
-        .map(|p| {
-            (
-                p.file_name().unwrap().to_string_lossy().into_owned(),
-                std::fs::read(&p).unwrap(),
-            )
-        })
+        .map(|p| (p.file_name().unwrap().to_string_lossy().into_owned(), std::fs::read(&p).unwrap()))
         .collect();
     list.sort();
     assert!(list.len() > 20);
@@ -38,19 +33,9 @@ fn optional(d: &[u8], at: usize) -> Option<u32> {
 
 /// Every field of a 64-bit header that the builder knows.
 fn header64(d: &[u8]) -> Header {
-    let arch = if u32_at(d, 0x30) == 0xaa64 {
-        Arch::Arm64
-    } else {
-        Arch::X64
-    };
-    let runs = optional(d, 0x88).map(|n| {
-        (0..n as usize)
-            .map(|i| (u64_at(d, 0x98 + 16 * i), u64_at(d, 0xa0 + 16 * i)))
-            .collect::<Vec<_>>()
-    });
-    let information = (0..u32_at(d, 0xf18) as usize % 16)
-        .map(|i| u64_at(d, 0xf20 + 8 * i))
-        .collect();
+    let arch = if u32_at(d, 0x30) == 0xaa64 { Arch::Arm64 } else { Arch::X64 };
+    let runs = optional(d, 0x88).map(|n| (0..n as usize).map(|i| (u64_at(d, 0x98 + 16 * i), u64_at(d, 0xa0 + 16 * i))).collect::<Vec<_>>());
+    let information = (0..u32_at(d, 0xf18) as usize % 16).map(|i| u64_at(d, 0xf20 + 8 * i)).collect();
     Header {
         arch,
         major_version: u32_at(d, 8),
@@ -102,8 +87,7 @@ fn headers_come_out_byte_for_byte() {
         let written = header64(&d).bytes();
         // A kernel that fills the alignment word differently: look only at what differs, and it must be filler.
         let different: Vec<usize> = (0..0x2000).filter(|i| written[*i] != d[*i]).collect();
-        let known_filler =
-            |i: &usize| matches!(*i, 0x3c..0x40 | 0x8c..0x90 | 0xf9c..0xfa0 | 0x104e);
+        let known_filler = |i: &usize| matches!(*i, 0x3c..0x40 | 0x8c..0x90 | 0xf9c..0xfa0 | 0x104e);
         assert!(different.iter().all(known_filler), "{name}: {different:x?}");
     }
 }
@@ -139,16 +123,8 @@ fn three_real_headers_of_full_dumps() {
             h.kd_debugger_data_block = u32_at(&d, 0x60).into();
             h.pae_enabled = d[0x5c];
             h.kd_secondary_version = d[0x5d];
-            h.physical_runs = Some(
-                (0..u32_at(&d, 0x64) as usize)
-                    .map(|i| {
-                        (
-                            u32_at(&d, 0x6c + 8 * i).into(),
-                            u32_at(&d, 0x70 + 8 * i).into(),
-                        )
-                    })
-                    .collect(),
-            );
+            h.physical_runs =
+                Some((0..u32_at(&d, 0x64) as usize).map(|i| (u32_at(&d, 0x6c + 8 * i).into(), u32_at(&d, 0x70 + 8 * i).into())).collect());
             h.dump_type = u32_at(&d, 0xf88);
             h.required_dump_space = u64_at(&d, 0xfa0);
             h.system_time = u64_at(&d, 0xfc0);
@@ -156,14 +132,7 @@ fn three_real_headers_of_full_dumps() {
             assert_eq!((h.minor_version, h.processors, h.dump_type), (7601, 2, 1));
             assert_eq!(h.physical_runs, Some(vec![(1, 0x9e), (0x100, 0xbfedf)]));
             let written = h.bytes();
-            for range in [
-                0..0x3c,
-                0x5c..0x5e,
-                0x60..0x7c,
-                0xf88..0xf8c,
-                0xfa0..0xfa8,
-                0xfb8..0xfc8,
-            ] {
+            for range in [0..0x3c, 0x5c..0x5e, 0x60..0x7c, 0xf88..0xf8c, 0xfa0..0xfa8, 0xfb8..0xfc8] {
                 assert_eq!(written[range.clone()], d[range.clone()], "{range:x?}");
             }
         }
@@ -174,18 +143,10 @@ fn three_real_headers_of_full_dumps() {
 fn triage_parts_come_out_byte_for_byte() {
     for (name, d) in real_dumps() {
         let t = Triage::new(&d);
-        let mut dump = TriageDump::new(if u32_at(&d, 0x30) == 0xaa64 {
-            Arch::Arm64
-        } else {
-            Arch::X64
-        });
+        let mut dump = TriageDump::new(if u32_at(&d, 0x30) == 0xaa64 { Arch::Arm64 } else { Arch::X64 });
         dump.header = header64(&d);
         let modules = t.modules();
-        assert!(
-            modules[0].path.ends_with("ntoskrnl.exe"),
-            "{name}: {}",
-            modules[0].path
-        );
+        assert!(modules[0].path.ends_with("ntoskrnl.exe"), "{name}: {}", modules[0].path);
         dump.drivers = modules
             .into_iter()
             .enumerate()
@@ -216,15 +177,7 @@ fn triage_parts_come_out_byte_for_byte() {
         dump.prcb = slice(at(&d, 0x201c), at(&d, 0x2020) - at(&d, 0x201c));
         dump.process = slice(at(&d, 0x2020), at(&d, 0x2024) - at(&d, 0x2020));
         dump.thread = slice(at(&d, 0x2024), at(&d, 0x2028) - at(&d, 0x2024));
-        dump.blocks = t
-            .memory()
-            .into_iter()
-            .skip(1)
-            .map(|(address, b)| DataBlock {
-                address,
-                data: b.to_vec(),
-            })
-            .collect();
+        dump.blocks = t.memory().into_iter().skip(1).map(|(address, b)| DataBlock { address, data: b.to_vec() }).collect();
         dump.secondary = secondary(&d);
         dump.kernel_generated = u32_at(&d, 0x1050) != PAGE && u32_at(&d, 0x1050) & 8 != 0;
         let w = dump.bytes();
@@ -238,49 +191,28 @@ fn triage_parts_come_out_byte_for_byte() {
         // behind them lies elsewhere.
         let end = if modern { pool } else { u };
         if u32_at(&d, 0xc) >= 19041 {
-            let slack = |i: &usize| {
-                (0x2004..0x200c).contains(i)
-                    || (dump.kernel_generated && (0x2030..0x207c).contains(i))
-            };
-            let different: Vec<usize> = (0x2000..end)
-                .filter(|i| w[*i] != d[*i] && !slack(i))
-                .collect();
+            let slack = |i: &usize| (0x2004..0x200c).contains(i) || (dump.kernel_generated && (0x2030..0x207c).contains(i));
+            let different: Vec<usize> = (0x2000..end).filter(|i| w[*i] != d[*i] && !slack(i)).collect();
             assert!(different.is_empty(), "{name}: {different:x?}");
         }
         let (wlist, wpool) = (at(&w, 0x2030), at(&w, 0x2038));
         for i in 0..at(&d, 0x2034) {
-            let (ours, real) = (
-                &w[wlist + 0x90 * i + 4..][..0x8c],
-                &d[list + 0x90 * i + 4..][..0x8c],
-            );
+            let (ours, real) = (&w[wlist + 0x90 * i + 4..][..0x8c], &d[list + 0x90 * i + 4..][..0x8c]);
             if modern {
                 assert_eq!(ours, real, "{name}: entry {i}");
             }
         }
         let size = at(&d, 0x203c);
-        assert!(
-            dump.kernel_generated || at(&w, 0x203c) == size,
-            "{name}: string pool size"
-        );
+        assert!(dump.kernel_generated || at(&w, 0x203c) == size, "{name}: string pool size");
         let differs = (0..size.min(at(&w, 0x203c))).find(|i| w[wpool + i] != d[pool + i]);
         // The padding between strings is stale memory on Windows 8.1.
-        assert!(
-            !modern || differs.is_none(),
-            "{name}: string pool differs at {differs:x?}"
-        );
+        assert!(!modern || differs.is_none(), "{name}: string pool differs at {differs:x?}");
         let last = at(&d, 0x2008);
-        assert_eq!(
-            (&d[last..last + 4], at(&d, 0x2004)),
-            (&b"TRGD"[..], last + 4),
-            "{name}"
-        );
+        assert_eq!((&d[last..last + 4], at(&d, 0x2004)), (&b"TRGD"[..], last + 4), "{name}");
         assert!(d.len() >= last + 4);
         let area = &w[at(&w, 0x2004)..];
         let differs = (0..area.len()).find(|i| d[last + 4 + i] != area[*i]);
-        assert!(
-            differs.is_none(),
-            "{name}: secondary data differs at {differs:x?}"
-        );
+        assert!(differs.is_none(), "{name}: secondary data differs at {differs:x?}");
     }
 }
 
@@ -293,20 +225,10 @@ fn secondary(d: &[u8]) -> Vec<SecondaryBlob> {
     p += 16;
     let mut list = Vec::new();
     while p + 0x20 <= d.len() && u32_at(d, p) == 0x20 {
-        let tag = Guid(
-            u32_at(d, p + 4),
-            u16_at(d, p + 8),
-            u16_at(d, p + 10),
-            d[p + 12..p + 20].try_into().unwrap(),
-        );
+        let tag = Guid(u32_at(d, p + 4), u16_at(d, p + 8), u16_at(d, p + 10), d[p + 12..p + 20].try_into().unwrap());
         let (size, pre_pad, post_pad) = (at(d, p + 0x14), u32_at(d, p + 0x18), u32_at(d, p + 0x1c));
         let from = p + 0x20 + pre_pad as usize;
-        list.push(SecondaryBlob {
-            tag,
-            data: d[from..from + size].to_vec(),
-            pre_pad,
-            post_pad,
-        });
+        list.push(SecondaryBlob { tag, data: d[from..from + size].to_vec(), pre_pad, post_pad });
         p = from + size + post_pad as usize;
     }
     list
@@ -338,31 +260,15 @@ fn debugger_data_offsets_are_those_of_19041_and_22000() {
             pte_base: u64_at(k, 0x360),
         }
         .bytes();
-        let ranges = [
-            0..0x20,
-            0x48..0x58,
-            0xc0..0xc8,
-            0x138..0x140,
-            0x298..0x2c2,
-            0x338..0x33a,
-            0x340..0x348,
-        ];
+        let ranges = [0..0x20, 0x48..0x58, 0xc0..0xc8, 0x138..0x140, 0x298..0x2c2, 0x338..0x33a, 0x340..0x348];
         for r in ranges {
             assert_eq!(ours[r.clone()], k[r.clone()], "{name}: {r:x?}");
         }
         if arch == Arch::X64 {
-            assert_eq!(
-                ours[0x2e0..0x2f8],
-                k[0x2e0..0x2f8],
-                "{name}: KPCR and kernel selectors"
-            );
+            assert_eq!(ours[0x2e0..0x2f8], k[0x2e0..0x2f8], "{name}: KPCR and kernel selectors");
             // User selectors come with or without their privilege bits.
             for i in (0x2f8..0x308).step_by(2) {
-                assert_eq!(
-                    u16_at(&ours, i) & !3,
-                    u16_at(k, i) & !3,
-                    "{name}: selector at {i:#x}"
-                );
+                assert_eq!(u16_at(&ours, i) & !3, u16_at(k, i) & !3, "{name}: selector at {i:#x}");
             }
         }
         seen += 1;
@@ -372,10 +278,7 @@ fn debugger_data_offsets_are_those_of_19041_and_22000() {
 
 /// Where the builders put a field: the one place where a marker appears.
 fn offset_of(bytes: &[u8], marker: u64) -> usize {
-    let places: Vec<usize> = (0..bytes.len() - 7)
-        .step_by(8)
-        .filter(|i| u64_at(bytes, *i) == marker)
-        .collect();
+    let places: Vec<usize> = (0..bytes.len() - 7).step_by(8).filter(|i| u64_at(bytes, *i) == marker).collect();
     assert_eq!(places.len(), 1);
     places[0]
 }
@@ -384,25 +287,11 @@ fn offset_of(bytes: &[u8], marker: u64) -> usize {
 fn contexts_and_trap_frames_lie_where_the_builders_put_their_fields() {
     const A: u64 = 0x1111_2222_3333_4444;
     const B: u64 = 0x5555_6666_7777_8888;
-    let frame = TrapFrameX64 {
-        rip: A,
-        fault_address: B,
-        ..Default::default()
-    }
-    .bytes();
+    let frame = TrapFrameX64 { rip: A, fault_address: B, ..Default::default() }.bytes();
     let (frame_rip, frame_cr2) = (offset_of(&frame, A), offset_of(&frame, B));
-    let context = ContextX64 {
-        rip: A,
-        rsp: B,
-        ..Default::default()
-    }
-    .bytes();
+    let context = ContextX64 { rip: A, rsp: B, ..Default::default() }.bytes();
     let (context_rip, context_rsp) = (offset_of(&context, A), offset_of(&context, B));
-    let record = ExceptionRecord {
-        address: A,
-        ..Default::default()
-    }
-    .bytes64();
+    let record = ExceptionRecord { address: A, ..Default::default() }.bytes64();
     let record_address = offset_of(&record, A);
     let (mut frames, mut contexts, mut records) = (0, 0, 0);
     for (name, d) in real_dumps() {
@@ -417,9 +306,7 @@ fn contexts_and_trap_frames_lie_where_the_builders_put_their_fields() {
             let ip = if code == 0xd1 { p[3] } else { p[2] };
             let hits = (0..stack.len().saturating_sub(0x190))
                 .step_by(8)
-                .filter(|i| {
-                    u64_at(stack, i + frame_rip) == ip && u64_at(stack, i + frame_cr2) == p[0]
-                })
+                .filter(|i| u64_at(stack, i + frame_rip) == ip && u64_at(stack, i + frame_cr2) == p[0])
                 .filter(|i| matches!(u16_at(stack, i + 0x170), 0x10 | 0x33))
                 .count();
             assert_eq!(hits, 1, "{name}: trap frame");
@@ -432,10 +319,7 @@ fn contexts_and_trap_frames_lie_where_the_builders_put_their_fields() {
         };
         if let Some(c) = t.read(context_at, 0x4d0) {
             assert_eq!(u64_at(c, context_rip), ip, "{name}: context");
-            assert!(
-                u64_at(c, context_rsp) > context_at,
-                "{name}: the stack pointer lies above the context"
-            );
+            assert!(u64_at(c, context_rsp) > context_at, "{name}: the stack pointer lies above the context");
             assert_eq!(u32_at(c, 0x34), u32_at(c, 0x118), "{name}: MxCsr");
             contexts += 1;
         }
@@ -447,10 +331,7 @@ fn contexts_and_trap_frames_lie_where_the_builders_put_their_fields() {
         }
     }
     if shared().is_some() {
-        assert!(
-            frames >= 4 && contexts >= 5 && records >= 3,
-            "{frames} {contexts} {records}"
-        );
+        assert!(frames >= 4 && contexts >= 5 && records >= 3, "{frames} {contexts} {records}");
     }
 }
 
@@ -476,11 +357,7 @@ fn the_power_request_of_a_real_9f_has_the_written_shape() {
             assert_eq!(ours[r.clone()], real[r.clone()], "{name}: IRP {r:x?}");
         }
         let current = t.read(u64_at(real, 0xb8), 0x48).unwrap();
-        assert_eq!(
-            (current[0], current[1]),
-            (0x16, 2),
-            "{name}: IRP_MN_SET_POWER"
-        );
+        assert_eq!((current[0], current[1]), (0x16, 2), "{name}: IRP_MN_SET_POWER");
         let b = t.read(block, 0x28).unwrap();
         let triage = Triage9fPower {
             irp_list: u64_at(b, 8),
@@ -491,17 +368,10 @@ fn the_power_request_of_a_real_9f_has_the_written_shape() {
         assert_eq!(triage.bytes(), b, "{name}: triage block");
         // Device, its driver, and the driver's start in a module.
         let device = t.read(u64_at(current, 0x28), 0x50).unwrap();
-        assert_eq!(
-            (u16_at(device, 0), u16_at(t.read(pdo, 2).unwrap(), 0)),
-            (3, 3)
-        );
+        assert_eq!((u16_at(device, 0), u16_at(t.read(pdo, 2).unwrap(), 0)), (3, 3));
         let driver = t.read(u64_at(device, 8), 0x50).unwrap();
         assert_eq!((u16_at(driver, 0), u16_at(driver, 2)), (4, 0x150));
-        assert!(
-            t.modules()
-                .iter()
-                .any(|m| m.base == u64_at(driver, 0x18) && m.size == u32_at(driver, 0x20))
-        );
+        assert!(t.modules().iter().any(|m| m.base == u64_at(driver, 0x18) && m.size == u32_at(driver, 0x20)));
         seen += 1;
     }
     assert!(seen > 0 || shared().is_none());

@@ -26,10 +26,7 @@ fn samples_are_what_the_stories_write() {
     }
     for entry in std::fs::read_dir(committed).unwrap() {
         let file = entry.unwrap().file_name().into_string().unwrap();
-        assert!(
-            file == "README.md" || fresh.join(&file).exists(),
-            "samples/{file} is written by no story any more: delete it"
-        );
+        assert!(file == "README.md" || fresh.join(&file).exists(), "samples/{file} is written by no story any more: delete it");
     }
     assert!(total < 1_500_000, "samples take {total} bytes");
 }
@@ -54,17 +51,9 @@ fn true_stacks_are_in_the_dumps() {
     for s in scenario::all() {
         let bytes = s.dump.bytes();
         let t = Triage::new(&bytes);
-        let mut modules: Vec<(u64, u64)> = t
-            .modules()
-            .iter()
-            .map(|m| (m.base, u64::from(m.size)))
-            .collect();
+        let mut modules: Vec<(u64, u64)> = t.modules().iter().map(|m| (m.base, u64::from(m.size))).collect();
         modules.sort_unstable();
-        assert!(
-            modules.windows(2).all(|w| w[0].0 + w[0].1 <= w[1].0),
-            "{}: modules overlap",
-            s.name
-        );
+        assert!(modules.windows(2).all(|w| w[0].0 + w[0].1 <= w[1].0), "{}: modules overlap", s.name);
         let width = if t.wide { 8 } else { 4 };
         let words: Vec<u64> = t
             .memory()
@@ -74,31 +63,17 @@ fn true_stacks_are_in_the_dumps() {
             .map(|w| w.iter().rev().fold(0, |v, b| v << 8 | u64::from(*b)))
             .collect();
         for frame in s.truth.stack.iter().skip(1) {
-            assert!(
-                words.contains(&frame.ip),
-                "{}: {:#x} is on no stack",
-                s.name,
-                frame.ip
-            );
-            let before = t
-                .read(frame.ip - 6, 6)
-                .unwrap_or_else(|| panic!("{}: no code at {:#x}", s.name, frame.ip));
+            assert!(words.contains(&frame.ip), "{}: {:#x} is on no stack", s.name, frame.ip);
+            let before = t.read(frame.ip - 6, 6).unwrap_or_else(|| panic!("{}: no code at {:#x}", s.name, frame.ip));
             let call = match s.dump.header.arch {
                 Arch::Arm64 => before[5] >> 2 == 0x25 || before[2..6] == [0x00, 0x01, 0x3f, 0xd6],
-                _ => {
-                    before[1] == 0xe8 || before[..2] == [0xff, 0x15] || before[4..] == [0xff, 0xd0]
-                }
+                _ => before[1] == 0xe8 || before[..2] == [0xff, 0x15] || before[4..] == [0xff, 0xd0],
             };
-            assert!(
-                call,
-                "{}: no call before {:#x}: {before:x?}",
-                s.name, frame.ip
-            );
+            assert!(call, "{}: no call before {:#x}: {before:x?}", s.name, frame.ip);
         }
         if s.truth.expected_kind == "fault" && s.truth.family.as_deref() == Some("driver") {
             let subject = s.truth.subject.as_deref().unwrap();
-            let known = s.dump.drivers.iter().any(|d| d.path.ends_with(subject))
-                || s.dump.unloaded.iter().any(|d| d.name == subject);
+            let known = s.dump.drivers.iter().any(|d| d.path.ends_with(subject)) || s.dump.unloaded.iter().any(|d| d.name == subject);
             assert!(known, "{}: {subject} is not loaded", s.name);
         }
     }
@@ -109,10 +84,7 @@ fn truth_is_json() {
     for s in scenario::all() {
         let json = s.truth.json();
         let quotes = json.matches('"').count() - json.matches("\\\"").count();
-        assert!(
-            json.starts_with("{\n  \"schema\": \"bugcheck.truth/1\"") && quotes % 2 == 0,
-            "{json}"
-        );
+        assert!(json.starts_with("{\n  \"schema\": \"bugcheck.truth/1\"") && quotes % 2 == 0, "{json}");
         assert_eq!(json.matches('{').count(), json.matches('}').count());
         assert!(json.contains("\"expected_kind\""));
     }

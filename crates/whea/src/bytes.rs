@@ -53,11 +53,7 @@ impl<'a> Bytes<'a> {
 
     /// UTF-16 text of `len` bytes, as [`text`](Self::text).
     pub fn wide_text(self, offset: usize, len: usize) -> Option<String> {
-        let units = self
-            .at(offset, len)?
-            .chunks_exact(2)
-            .filter_map(|pair| pair.try_into().ok())
-            .map(u16::from_le_bytes);
+        let units = self.at(offset, len)?.chunks_exact(2).filter_map(|pair| pair.try_into().ok()).map(u16::from_le_bytes);
         let chars = char::decode_utf16(units).map(|c| c.unwrap_or(char::REPLACEMENT_CHARACTER));
         Some(clean(chars))
     }
@@ -78,11 +74,7 @@ fn clean(chars: impl Iterator<Item = char>) -> String {
 /// Bits `first..=last` of a register, as a number.
 pub(crate) fn bits(value: u64, first: u32, last: u32) -> u64 {
     let width = last.saturating_sub(first).saturating_add(1).min(64);
-    let mask = if width == 64 {
-        u64::MAX
-    } else {
-        (1 << width) - 1
-    };
+    let mask = if width == 64 { u64::MAX } else { (1 << width) - 1 };
     value.checked_shr(first).unwrap_or(0) & mask
 }
 

@@ -56,18 +56,10 @@ impl Event {
         const WHAT: &str = "a WHEA event log entry (WhLg)";
         let b = Bytes(bytes);
         if let Some(found) = b.u32(0).filter(|&s| s != SIGNATURE) {
-            return Err(Error::WrongSignature {
-                what: WHAT,
-                found,
-                expected: SIGNATURE,
-            });
+            return Err(Error::WrongSignature { what: WHAT, found, expected: SIGNATURE });
         }
         let mut notes = Vec::new();
-        let value = Self::read(b, &mut notes).ok_or(Error::TooShort {
-            what: WHAT,
-            have: bytes.len(),
-            need: HEADER_SIZE,
-        })?;
+        let value = Self::read(b, &mut notes).ok_or(Error::TooShort { what: WHAT, have: bytes.len(), need: HEADER_SIZE })?;
         Ok(Parsed { value, notes })
     }
 
@@ -76,18 +68,12 @@ impl Event {
         let claimed = usize::try_from(payload_length).unwrap_or(usize::MAX);
         let rest = b.rest(HEADER_SIZE).0;
         let payload = rest.get(..claimed).unwrap_or_else(|| {
-            let text = format!(
-                "the payload claims {claimed} bytes, but only {} are here",
-                rest.len()
-            );
+            let text = format!("the payload claims {claimed} bytes, but only {} are here", rest.len());
             notes.push(Note::new(28, text));
             rest
         });
         if u64::from(length) != u64::from(payload_length) + HEADER_SIZE as u64 {
-            notes.push(Note::new(
-                8,
-                format!("length {length} does not fit a payload of {payload_length} bytes"),
-            ));
+            notes.push(Note::new(8, format!("length {length} does not fit a payload of {payload_length} bytes")));
         }
         Some(Self {
             version: b.u32(4)?,
@@ -103,10 +89,7 @@ impl Event {
     /// The event's symbolic name in the SDK.
     #[must_use]
     pub fn name(&self) -> Option<&'static str> {
-        NAMES
-            .iter()
-            .find(|(id, _)| *id == self.id)
-            .map(|(_, name)| *name)
+        NAMES.iter().find(|(id, _)| *id == self.id).map(|(_, name)| *name)
     }
 
     /// The set flags in words.

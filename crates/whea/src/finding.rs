@@ -79,11 +79,7 @@ pub struct Blame {
 
 impl Blame {
     pub(crate) fn new(part: Part, confidence: f64, why: impl Into<String>) -> Self {
-        Self {
-            part,
-            confidence,
-            why: why.into(),
-        }
+        Self { part, confidence, why: why.into() }
     }
 
     /// The same part with less confidence and a further reason.
@@ -93,20 +89,8 @@ impl Blame {
         self
     }
 
-    pub(crate) fn finding(
-        self,
-        severity: Severity,
-        sentence: String,
-        details: Vec<Detail>,
-    ) -> Finding {
-        Finding {
-            part: self.part,
-            confidence: self.confidence,
-            severity,
-            sentence,
-            why: self.why,
-            details,
-        }
+    pub(crate) fn finding(self, severity: Severity, sentence: String, details: Vec<Detail>) -> Finding {
+        Finding { part: self.part, confidence: self.confidence, severity, sentence, why: self.why, details }
     }
 }
 

@@ -32,9 +32,7 @@ pub use finding::{Blame, Detail, Finding, Part};
 pub use guid::Guid;
 pub use record::{Header, Record, Timestamp};
 pub use section::{Body, Descriptor, Section};
-pub use source::{
-    BugCheck, ErrorSource, bug_check_9c, bug_check_124, bug_check_124_on, error_source, mci_status,
-};
+pub use source::{BugCheck, ErrorSource, bug_check_9c, bug_check_124, bug_check_124_on, error_source, mci_status};
 
 /// A value and what was odd while reading it.
 #[derive(Debug, Clone, PartialEq)]
@@ -56,10 +54,7 @@ pub struct Note {
 
 impl Note {
     pub(crate) fn new(offset: usize, text: impl Into<String>) -> Self {
-        Self {
-            offset,
-            text: text.into(),
-        }
+        Self { offset, text: text.into() }
     }
 }
 
@@ -105,14 +100,8 @@ pub enum Item {
 pub fn parse(bytes: &[u8]) -> Result<Parsed<Item>, Error> {
     if bytes.starts_with(&event::SIGNATURE.to_le_bytes()) {
         let Parsed { value, notes } = Event::parse(bytes)?;
-        return Ok(Parsed {
-            value: Item::Event(value),
-            notes,
-        });
+        return Ok(Parsed { value: Item::Event(value), notes });
     }
     let Parsed { value, notes } = Record::parse(bytes)?;
-    Ok(Parsed {
-        value: Item::Record(Box::new(value)),
-        notes,
-    })
+    Ok(Parsed { value: Item::Record(Box::new(value)), notes })
 }

@@ -41,31 +41,16 @@ impl CpuModel {
     pub fn from_signature(eax: u32) -> Self {
         let field = |first, last| u16::try_from(bits(eax.into(), first, last)).unwrap_or(0);
         let base = field(8, 11);
-        let (family, extended) = if base == 0xf {
-            (base + field(20, 27), true)
-        } else {
-            (base, base == 6)
-        };
+        let (family, extended) = if base == 0xf { (base + field(20, 27), true) } else { (base, base == 6) };
         let model = field(4, 7) | if extended { field(16, 19) << 4 } else { 0 };
-        Self {
-            family,
-            model,
-            stepping: u8::try_from(field(0, 3)).unwrap_or(0),
-        }
+        Self { family, model, stepping: u8::try_from(field(0, 3)).unwrap_or(0) }
     }
 }
 
 impl fmt::Display for CpuModel {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self {
-            family,
-            model,
-            stepping,
-        } = self;
-        write!(
-            f,
-            "family {family:#x}, model {model:#x}, stepping {stepping}"
-        )
+        let Self { family, model, stepping } = self;
+        write!(f, "family {family:#x}, model {model:#x}, stepping {stepping}")
     }
 }
 
@@ -92,13 +77,7 @@ impl Registers {
     /// A bank of which only the four classic values are known.
     #[must_use]
     pub fn new(bank: Option<u32>, status: u64, address: u64, misc: u64) -> Self {
-        Self {
-            bank,
-            status,
-            address,
-            misc,
-            ..Self::default()
-        }
+        Self { bank, status, address, misc, ..Self::default() }
     }
 }
 
@@ -271,15 +250,8 @@ impl Code {
         let request = Request::from_code(bits(wide, 4, 7));
         match code {
             0x0000 => Self::NoError,
-            0x0010..=0x001f => Self::Tlb {
-                transaction,
-                level: level(code),
-            },
-            0x0100..=0x01ff => Self::Cache {
-                request,
-                transaction,
-                level: level(code),
-            },
+            0x0010..=0x001f => Self::Tlb { transaction, level: level(code) },
+            0x0100..=0x01ff => Self::Cache { request, transaction, level: level(code) },
             0x0400..=0x07ff => Self::InternalUnclassified(code),
             0x0800..=0x0fff => Self::Bus {
                 participation: Participation::from_code(bits(wide, 9, 10)),
@@ -302,12 +274,8 @@ impl Code {
             Self::External => "an error signalled by another processor".into(),
             Self::FunctionalRedundancy => "a mismatch between redundant processors".into(),
             Self::InternalParity => "an internal parity error".into(),
-            Self::SmmCodeAccess => {
-                "that system-management code tried to run outside its protected memory".into()
-            }
-            Self::InternalTimer => {
-                "an internal timer error: a core made no progress for too long".into()
-            }
+            Self::SmmCodeAccess => "that system-management code tried to run outside its protected memory".into(),
+            Self::InternalTimer => "an internal timer error: a core made no progress for too long".into(),
             Self::GenericIo => "an input/output error".into(),
             Self::InternalUnclassified(code) => {
                 format!("an unclassified internal error (code {code:#06x})")
@@ -316,32 +284,13 @@ impl Code {
                 format!("an error in the {} cache hierarchy", level_name(level))
             }
             Self::Tlb { transaction, level } => {
-                format!(
-                    "an error in the {} {transaction} address-translation buffer (TLB)",
-                    level_name(level)
-                )
+                format!("an error in the {} {transaction} address-translation buffer (TLB)", level_name(level))
             }
-            Self::Cache {
-                request,
-                transaction,
-                level,
-            } => cache_phrase(request, transaction, level),
-            Self::Memory {
-                operation,
-                channel,
-                as_cache,
-            } => memory_phrase(operation, channel, as_cache),
-            Self::Bus {
-                participation,
-                timeout,
-                request,
-                target,
-                ..
-            } => {
+            Self::Cache { request, transaction, level } => cache_phrase(request, transaction, level),
+            Self::Memory { operation, channel, as_cache } => memory_phrase(operation, channel, as_cache),
+            Self::Bus { participation, timeout, request, target, .. } => {
                 let timeout = if timeout { " that timed out" } else { "" };
-                format!(
-                    "a bus or interconnect error during {request} to {target}{timeout} ({participation})"
-                )
+                format!("a bus or interconnect error during {request} to {target}{timeout} ({participation})")
             }
             Self::Other(code) => format!("error code {code:#06x}, which has no published meaning"),
         }
@@ -354,18 +303,11 @@ fn cache_phrase(request: Request, transaction: Transaction, level: u8) -> String
         Transaction::Data => "data cache",
         _ => "cache or memory hierarchy",
     };
-    format!(
-        "an error in the {} {unit} during {request}",
-        level_name(level)
-    )
+    format!("an error in the {} {unit} during {request}", level_name(level))
 }
 
 fn memory_phrase(operation: MemoryOperation, channel: Option<u8>, as_cache: bool) -> String {
-    let kind = if as_cache {
-        "memory used as a cache"
-    } else {
-        "memory"
-    };
+    let kind = if as_cache { "memory used as a cache" } else { "memory" };
     let channel = channel.map_or(String::new(), |c| format!(" on channel {c}"));
     format!("a {kind} error during {operation}{channel}")
 }
@@ -422,14 +364,7 @@ impl Bank {
             CpuVendor::Amd => VendorBits::Amd(amd::Bits::read(model, &registers)),
             _ => VendorBits::Unknown,
         };
-        Self {
-            vendor,
-            model,
-            registers,
-            flags,
-            code: Code::read(vendor, registers.status),
-            vendor_bits,
-        }
+        Self { vendor, model, registers, flags, code: Code::read(vendor, registers.status), vendor_bits }
     }
 
     /// The address, when the status vouches for it.
@@ -444,13 +379,8 @@ impl Bank {
         let deferred = matches!(&self.vendor_bits, VendorBits::Amd(b) if b.deferred);
         match self.flags {
             Flags { valid: false, .. } => Severity::Informational,
-            Flags {
-                context_corrupt: true,
-                ..
-            } => Severity::Fatal,
-            Flags {
-                uncorrected: true, ..
-            } => Severity::Recoverable,
+            Flags { context_corrupt: true, .. } => Severity::Fatal,
+            Flags { uncorrected: true, .. } => Severity::Recoverable,
             _ if deferred => Severity::Recoverable,
             _ => Severity::Corrected,
         }
@@ -463,10 +393,7 @@ impl Bank {
             CpuVendor::Intel | CpuVendor::Amd => format!("The {} processor", self.vendor),
             _ => "The processor".to_owned(),
         };
-        let bank = self
-            .registers
-            .bank
-            .map_or(String::new(), |n| format!(" (machine-check bank {n})"));
+        let bank = self.registers.bank.map_or(String::new(), |n| format!(" (machine-check bank {n})"));
         if !self.flags.valid {
             return format!("{who}{bank} holds no valid error.");
         }
@@ -478,11 +405,7 @@ impl Bank {
     }
 
     fn consequence(&self) -> String {
-        let lost = if self.flags.overflow {
-            ", and further errors were lost"
-        } else {
-            ""
-        };
+        let lost = if self.flags.overflow { ", and further errors were lost" } else { "" };
         let outcome = match (&self.vendor_bits, self.severity()) {
             (_, Severity::Fatal) => "it was not corrected and the processor could not go on",
             (VendorBits::Intel(b), Severity::Recoverable) => b.recovery_words(),
@@ -502,19 +425,10 @@ impl Bank {
         let blame = match &self.vendor_bits {
             VendorBits::Intel(_) => intel::blame(self.code),
             VendorBits::Amd(b) => amd::blame(b, self.code),
-            VendorBits::Unknown => intel::blame(self.code).weaken(
-                0.8,
-                "the processor's vendor is not known and Intel's table was used",
-            ),
+            VendorBits::Unknown => intel::blame(self.code).weaken(0.8, "the processor's vendor is not known and Intel's table was used"),
         };
         if self.severity() == Severity::Corrected {
-            return Blame {
-                why: format!(
-                    "{}; hardware corrected it, so by itself it crashes nothing",
-                    blame.why
-                ),
-                ..blame
-            };
+            return Blame { why: format!("{}; hardware corrected it, so by itself it crashes nothing", blame.why), ..blame };
         }
         blame
     }
@@ -528,10 +442,7 @@ impl Bank {
         d.add("bank", r.bank);
         d.add("MCi_STATUS", Some(format!("{:#018x}", r.status)));
         d.list("flags", &self.flags.names());
-        d.add(
-            "error code",
-            Some(format!("{:#06x}", bits(r.status, 0, 15))),
-        );
+        d.add("error code", Some(format!("{:#06x}", bits(r.status, 0, 15))));
         d.hex("address", self.address());
         d.hex("MCi_MISC", self.flags.misc_valid.then_some(r.misc));
         match &self.vendor_bits {
@@ -545,7 +456,6 @@ impl Bank {
     /// Sentence, blame and details together.
     #[must_use]
     pub fn finding(&self) -> Finding {
-        self.blame()
-            .finding(self.severity(), self.sentence(), self.details())
+        self.blame().finding(self.severity(), self.sentence(), self.details())
     }
 }

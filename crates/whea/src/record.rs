@@ -70,19 +70,8 @@ pub struct Timestamp {
 
 impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self {
-            year,
-            month,
-            day,
-            hour,
-            minute,
-            second,
-            ..
-        } = self;
-        write!(
-            f,
-            "{year:04}-{month:02}-{day:02} {hour:02}:{minute:02}:{second:02}"
-        )
+        let Self { year, month, day, hour, minute, second, .. } = self;
+        write!(f, "{year:04}-{month:02}-{day:02} {hour:02}:{minute:02}:{second:02}")
     }
 }
 
@@ -123,17 +112,11 @@ impl Header {
         let stamp: [u8; 8] = b.array(24)?;
         let timestamp = bit(valid, 1).then(|| Timestamp::read(stamp)).flatten();
         if bit(valid, 1) && timestamp.is_none() {
-            notes.push(Note::new(
-                24,
-                "the time stamp is marked valid but is no time",
-            ));
+            notes.push(Note::new(24, "the time stamp is marked valid but is no time"));
         }
         let end = b.u32(6)?;
         if end != SIGNATURE_END {
-            notes.push(Note::new(
-                6,
-                format!("the signature's end is {end:#010x}, not 0xffffffff"),
-            ));
+            notes.push(Note::new(6, format!("the signature's end is {end:#010x}, not 0xffffffff")));
         }
         Some(Self {
             revision: b.u16(4)?,
@@ -187,13 +170,8 @@ const FLAGS: &[(u32, &str)] = &[
 ];
 
 /// Creator ids of Windows.
-const CREATORS: &[(Guid, &str)] = &[
-    (Guid(0xcf07c4bd_b789_4e18_b3c4_1f732cb57131), "Windows"),
-    (
-        Guid(0x57217c8d_5e66_44fb_8033_9b74cacedf5b),
-        "a device driver",
-    ),
-];
+const CREATORS: &[(Guid, &str)] =
+    &[(Guid(0xcf07c4bd_b789_4e18_b3c4_1f732cb57131), "Windows"), (Guid(0x57217c8d_5e66_44fb_8033_9b74cacedf5b), "a device driver")];
 
 const NOTIFY_MACHINE_CHECK: Guid = Guid(0xe8f56ffe_919c_4cc5_ba88_65abe14913bb);
 const NOTIFY_DRIVER: Guid = Guid(0x0033f803_2e70_4e88_992c_6f26daf3db7a);
@@ -201,71 +179,23 @@ const NOTIFY_DRIVER: Guid = Guid(0x0033f803_2e70_4e88_992c_6f26daf3db7a);
 /// Notification types: UEFI appendix N.2.1.1, then those only Windows has.
 const NOTIFY: &[(Guid, &str)] = &[
     (NOTIFY_MACHINE_CHECK, "machine check exception"),
-    (
-        Guid(0x2dce8bb1_bdd7_450e_b9ad_9cf4ebd4f890),
-        "corrected machine check",
-    ),
-    (
-        Guid(0x4e292f96_d843_4a55_a8c2_d481f27ebeee),
-        "corrected platform error",
-    ),
-    (
-        Guid(0xcf93c01f_1a16_4dfc_b8bc_9c4daf67c104),
-        "PCI Express error",
-    ),
-    (
-        Guid(0xcc5263e8_9308_454a_89d0_340bd39bc98e),
-        "initialisation record",
-    ),
-    (
-        Guid(0x5bad89ff_b7e6_42c9_814a_cf2485d6e98a),
-        "non-maskable interrupt",
-    ),
-    (
-        Guid(0x3d61a466_ab40_409a_a698_f362d464b38f),
-        "error of the previous boot",
-    ),
-    (
-        Guid(0x667dd791_c6b3_4c27_8a6b_0f8e722deb41),
-        "DMA remapping error",
-    ),
-    (
-        Guid(0x9a78788a_bbe8_11e4_809e_67611e5d46b0),
-        "ARM synchronous external abort",
-    ),
-    (
-        Guid(0x5c284c81_b0ae_4e87_a322_b04c85624323),
-        "ARM SError interrupt",
-    ),
-    (
-        Guid(0x09a9d5ac_5204_4214_96e5_94992e752bcd),
-        "platform error interrupt",
-    ),
-    (
-        Guid(0x69293bc9_41df_49a3_b4bd_4fb0db3041f6),
-        "Compute Express Link error",
-    ),
-    (
-        Guid(0x487565ba_6494_4367_95ca_4eff893522f6),
-        "baseboard management controller",
-    ),
-    (
-        Guid(0x919448b2_3739_4b7f_a8f1_e0062805c2a3),
-        "corrected machine check interrupt",
-    ),
+    (Guid(0x2dce8bb1_bdd7_450e_b9ad_9cf4ebd4f890), "corrected machine check"),
+    (Guid(0x4e292f96_d843_4a55_a8c2_d481f27ebeee), "corrected platform error"),
+    (Guid(0xcf93c01f_1a16_4dfc_b8bc_9c4daf67c104), "PCI Express error"),
+    (Guid(0xcc5263e8_9308_454a_89d0_340bd39bc98e), "initialisation record"),
+    (Guid(0x5bad89ff_b7e6_42c9_814a_cf2485d6e98a), "non-maskable interrupt"),
+    (Guid(0x3d61a466_ab40_409a_a698_f362d464b38f), "error of the previous boot"),
+    (Guid(0x667dd791_c6b3_4c27_8a6b_0f8e722deb41), "DMA remapping error"),
+    (Guid(0x9a78788a_bbe8_11e4_809e_67611e5d46b0), "ARM synchronous external abort"),
+    (Guid(0x5c284c81_b0ae_4e87_a322_b04c85624323), "ARM SError interrupt"),
+    (Guid(0x09a9d5ac_5204_4214_96e5_94992e752bcd), "platform error interrupt"),
+    (Guid(0x69293bc9_41df_49a3_b4bd_4fb0db3041f6), "Compute Express Link error"),
+    (Guid(0x487565ba_6494_4367_95ca_4eff893522f6), "baseboard management controller"),
+    (Guid(0x919448b2_3739_4b7f_a8f1_e0062805c2a3), "corrected machine check interrupt"),
     (NOTIFY_DRIVER, "device driver"),
-    (
-        Guid(0xfe84086e_b557_43cf_ac1b_17982e078470),
-        "external interrupt",
-    ),
-    (
-        Guid(0x3e62a467_ab40_409a_a698_f362d464b38f),
-        "generic error source",
-    ),
-    (
-        Guid(0xe9d59197_94ee_4a4f_8ad8_9b7d8bd93d2e),
-        "system control interrupt",
-    ),
+    (Guid(0xfe84086e_b557_43cf_ac1b_17982e078470), "external interrupt"),
+    (Guid(0x3e62a467_ab40_409a_a698_f362d464b38f), "generic error source"),
+    (Guid(0xe9d59197_94ee_4a4f_8ad8_9b7d8bd93d2e), "system control interrupt"),
 ];
 
 /// An error record.
@@ -287,36 +217,20 @@ impl Record {
         let b = Bytes(bytes);
         let mut notes = Vec::new();
         if let Some(found) = b.u32(0).filter(|&s| s != SIGNATURE) {
-            return Err(Error::WrongSignature {
-                what: WHAT,
-                found,
-                expected: SIGNATURE,
-            });
+            return Err(Error::WrongSignature { what: WHAT, found, expected: SIGNATURE });
         }
-        let too_short = Error::TooShort {
-            what: WHAT,
-            have: bytes.len(),
-            need: HEADER_SIZE,
-        };
+        let too_short = Error::TooShort { what: WHAT, have: bytes.len(), need: HEADER_SIZE };
         let whole = Bytes(b.at(0, HEADER_SIZE).ok_or(too_short)?);
         let header = Header::read(whole, &mut notes).ok_or(too_short)?;
         let b = Bytes(clip(bytes, header.length, &mut notes));
         let sections = read_sections(b, &header, &mut notes);
-        Ok(Parsed {
-            value: Self { header, sections },
-            notes,
-        })
+        Ok(Parsed { value: Self { header, sections }, notes })
     }
 
     /// The conclusions, surest first. Sections that tell the same error again, in fewer words, add none.
     #[must_use]
     pub fn findings(&self) -> Vec<Finding> {
-        let finest = self
-            .sections
-            .iter()
-            .map(|s| s.body.grain())
-            .max()
-            .unwrap_or(0);
+        let finest = self.sections.iter().map(|s| s.body.grain()).max().unwrap_or(0);
         let mut findings: Vec<Finding> = self
             .sections
             .iter()
@@ -343,20 +257,16 @@ impl Record {
 
     /// What to say of a record none of whose sections could be read.
     fn bare_finding(&self) -> Finding {
-        let source = self
-            .header
-            .notify_name()
-            .map_or_else(|| format!("source {}", self.header.notify), str::to_owned);
+        let source = self.header.notify_name().map_or_else(|| format!("source {}", self.header.notify), str::to_owned);
         let sentence = format!(
             "A {} hardware error was recorded ({source}), but no section of the record says which part it was.",
             self.header.severity
         );
-        Blame::new(
-            Part::Unknown,
-            0.1,
-            "no section of a known layout names a part",
+        Blame::new(Part::Unknown, 0.1, "no section of a known layout names a part").finding(
+            self.header.severity,
+            sentence,
+            vec![("source", source)],
         )
-        .finding(self.header.severity, sentence, vec![("source", source)])
     }
 }
 
@@ -364,29 +274,20 @@ impl Record {
 fn clip<'a>(bytes: &'a [u8], length: u32, notes: &mut Vec<Note>) -> &'a [u8] {
     let claimed = usize::try_from(length).unwrap_or(usize::MAX);
     if claimed < HEADER_SIZE {
-        notes.push(Note::new(
-            20,
-            format!("the record claims a length of {claimed} bytes, less than its header"),
-        ));
+        notes.push(Note::new(20, format!("the record claims a length of {claimed} bytes, less than its header")));
         return bytes;
     }
     match bytes.get(..claimed) {
         Some(record) => {
             if bytes.len() > claimed {
                 let extra = bytes.len() - claimed;
-                notes.push(Note::new(
-                    claimed,
-                    format!("{extra} bytes after the record were not read"),
-                ));
+                notes.push(Note::new(claimed, format!("{extra} bytes after the record were not read")));
             }
             record
         }
         None => {
             let have = bytes.len();
-            notes.push(Note::new(
-                20,
-                format!("the record claims {claimed} bytes, but only {have} are here"),
-            ));
+            notes.push(Note::new(20, format!("the record claims {claimed} bytes, but only {have} are here")));
             bytes
         }
     }
@@ -395,10 +296,7 @@ fn clip<'a>(bytes: &'a [u8], length: u32, notes: &mut Vec<Note>) -> &'a [u8] {
 fn read_sections(b: Bytes<'_>, header: &Header, notes: &mut Vec<Note>) -> Vec<Section> {
     let claimed = usize::from(header.section_count);
     if claimed > MAX_SECTIONS {
-        notes.push(Note::new(
-            10,
-            format!("{claimed} sections are claimed; only {MAX_SECTIONS} are read"),
-        ));
+        notes.push(Note::new(10, format!("{claimed} sections are claimed; only {MAX_SECTIONS} are read")));
     }
     let mut descriptors = Vec::new();
     for index in 0..claimed.min(MAX_SECTIONS) {
@@ -406,19 +304,13 @@ fn read_sections(b: Bytes<'_>, header: &Header, notes: &mut Vec<Note>) -> Vec<Se
         match Descriptor::read(b, offset) {
             Some(descriptor) => descriptors.push(descriptor),
             None => {
-                notes.push(Note::new(
-                    offset,
-                    format!("the record ends before descriptor {index} of {claimed}"),
-                ));
+                notes.push(Note::new(offset, format!("the record ends before descriptor {index} of {claimed}")));
                 break;
             }
         }
     }
     let context = section::Context::gather(b, &descriptors);
-    descriptors
-        .into_iter()
-        .map(|d| section::read(b, d, &context, notes))
-        .collect()
+    descriptors.into_iter().map(|d| section::read(b, d, &context, notes)).collect()
 }
 
 impl Section {

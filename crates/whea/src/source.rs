@@ -61,90 +61,47 @@ pub fn bug_check_124(p1: u64, status: u64) -> BugCheck {
 
 /// As [`bug_check_124`], on a processor that is known from elsewhere.
 #[must_use]
-pub fn bug_check_124_on(
-    vendor: CpuVendor,
-    model: Option<CpuModel>,
-    p1: u64,
-    status: u64,
-) -> BugCheck {
+pub fn bug_check_124_on(vendor: CpuVendor, model: Option<CpuModel>, p1: u64, status: u64) -> BugCheck {
     let source = error_source(p1);
     if source == ErrorSource::MachineCheck && status != 0 {
         return machine_check(vendor, model, None, status);
     }
     let blame = source_blame(source);
-    let sentence =
-        format!("Windows stopped for an uncorrectable hardware error (source: {source}).");
+    let sentence = format!("Windows stopped for an uncorrectable hardware error (source: {source}).");
     let details: Vec<Detail> = vec![("error source", format!("{source} ({p1:#x})"))];
-    BugCheck {
-        source,
-        bank: None,
-        finding: blame.finding(Severity::Fatal, sentence, details),
-    }
+    BugCheck { source, bank: None, finding: blame.finding(Severity::Fatal, sentence, details) }
 }
 
 /// Bug check 0x9C of x64, a machine check before WHEA was ready: `bank` is parameter 1, `status` is [`mci_status`] of
 /// parameters 3 and 4.
 #[must_use]
-pub fn bug_check_9c(
-    vendor: CpuVendor,
-    model: Option<CpuModel>,
-    bank: u64,
-    status: u64,
-) -> BugCheck {
+pub fn bug_check_9c(vendor: CpuVendor, model: Option<CpuModel>, bank: u64, status: u64) -> BugCheck {
     machine_check(vendor, model, u32::try_from(bank).ok(), status)
 }
 
-fn machine_check(
-    vendor: CpuVendor,
-    model: Option<CpuModel>,
-    bank: Option<u32>,
-    status: u64,
-) -> BugCheck {
+fn machine_check(vendor: CpuVendor, model: Option<CpuModel>, bank: Option<u32>, status: u64) -> BugCheck {
     let bank = Bank::decode(vendor, model, Registers::new(bank, status, 0, 0));
     let mut finding = bank.finding();
     // The parameters carry no MCi_ADDR and no MCi_MISC, whatever the status says.
-    finding
-        .details
-        .retain(|(label, _)| !matches!(*label, "address" | "MCi_MISC" | "address kind"));
-    BugCheck {
-        source: ErrorSource::MachineCheck,
-        finding,
-        bank: Some(bank),
-    }
+    finding.details.retain(|(label, _)| !matches!(*label, "address" | "MCi_MISC" | "address kind"));
+    BugCheck { source: ErrorSource::MachineCheck, finding, bank: Some(bank) }
 }
 
 fn source_blame(source: ErrorSource) -> Blame {
     use ErrorSource as S;
     let (part, confidence, why) = match source {
-        S::MachineCheck
-        | S::CorrectedMachineCheck
-        | S::ItaniumMachineCheck
-        | S::ItaniumCorrectedMachineCheck => (
-            Part::Cpu,
-            0.3,
-            "the processor reported it, but no status says what it was",
-        ),
-        S::PciExpress => (
-            Part::Bus,
-            0.6,
-            "a PCI Express port or device reported it; the record would name it",
-        ),
+        S::MachineCheck | S::CorrectedMachineCheck | S::ItaniumMachineCheck | S::ItaniumCorrectedMachineCheck => {
+            (Part::Cpu, 0.3, "the processor reported it, but no status says what it was")
+        }
+        S::PciExpress => (Part::Bus, 0.6, "a PCI Express port or device reported it; the record would name it"),
         S::PersistentMemory => (Part::Memory, 0.6, "persistent memory reported it"),
         S::DeviceDriver => (
             Part::Unknown,
             0.2,
             "a driver reported its device; often this is a storage driver, but only the record or the stack can say so",
         ),
-        S::Boot => (
-            Part::Unknown,
-            0.2,
-            "firmware kept it from before the restart; the record would say what it was",
-        ),
-        _ => (
-            Part::Unknown,
-            0.2,
-            "the source alone names no part; the record would",
-        ),
+        S::Boot => (Part::Unknown, 0.2, "firmware kept it from before the restart; the record would say what it was"),
+        _ => (Part::Unknown, 0.2, "the source alone names no part; the record would"),
     };
     Blame::new(part, confidence, why)
 }

@@ -4,39 +4,26 @@
 //! recoverable errors. AMD: APM vol. 2, "Machine Check Architecture", and the bank types of the processor references.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
-use bugcheck_whea::mca::{
-    Bank, Code, CpuModel, CpuVendor, MemoryOperation, Registers, VendorBits, amd, intel,
-};
+use bugcheck_whea::mca::{Bank, Code, CpuModel, CpuVendor, MemoryOperation, Registers, VendorBits, amd, intel};
 use bugcheck_whea::words::{Participation, Request, Severity, Target, Transaction};
 use bugcheck_whea::{ErrorSource, Part, bug_check_9c, bug_check_124, bug_check_124_on, mci_status};
 
 fn intel(status: u64) -> Bank {
-    Bank::decode(
-        CpuVendor::Intel,
-        None,
-        Registers::new(Some(3), status, 0, 0),
-    )
+    Bank::decode(CpuVendor::Intel, None, Registers::new(Some(3), status, 0, 0))
 }
 
 fn amd(status: u64, ipid: Option<u64>) -> Bank {
-    let registers = Registers {
-        ipid,
-        ..Registers::new(Some(0), status, 0, 0)
-    };
+    let registers = Registers { ipid, ..Registers::new(Some(0), status, 0, 0) };
     Bank::decode(CpuVendor::Amd, None, registers)
 }
 
 fn intel_bits(bank: &Bank) -> &intel::Bits {
-    let VendorBits::Intel(bits) = &bank.vendor_bits else {
-        panic!()
-    };
+    let VendorBits::Intel(bits) = &bank.vendor_bits else { panic!() };
     bits
 }
 
 fn amd_bits(bank: &Bank) -> &amd::Bits {
-    let VendorBits::Amd(bits) = &bank.vendor_bits else {
-        panic!()
-    };
+    let VendorBits::Amd(bits) = &bank.vendor_bits else { panic!() };
     bits
 }
 
@@ -45,24 +32,14 @@ fn intel_internal_timer() {
     // be = VAL UC EN MISCV ADDRV PCC; model code 0x0080; code 0x0400.
     let bank = intel(0xbe00_0000_0080_0400);
     let f = bank.flags;
-    assert!(
-        f.valid
-            && f.uncorrected
-            && f.enabled
-            && f.misc_valid
-            && f.address_valid
-            && f.context_corrupt
-    );
+    assert!(f.valid && f.uncorrected && f.enabled && f.misc_valid && f.address_valid && f.context_corrupt);
     assert!(!f.overflow);
     assert_eq!(bank.code, Code::InternalTimer);
     assert_eq!(intel_bits(&bank).model_code, 0x80);
     assert_eq!(bank.severity(), Severity::Fatal);
     let blame = bank.blame();
     assert_eq!(blame.part, Part::Cpu);
-    assert!(
-        blame.confidence <= 0.5,
-        "a device that never answers causes it too"
-    );
+    assert!(blame.confidence <= 0.5, "a device that never answers causes it too");
     assert_eq!(
         bank.sentence(),
         "The Intel processor (machine-check bank 3) reported an internal timer error: a core made no progress for \
@@ -80,10 +57,7 @@ fn intel_internal_parity() {
     let bank = intel(0xb200_0000_0007_0005);
     assert_eq!(bank.code, Code::InternalParity);
     assert_eq!((bank.flags.misc_valid, bank.address()), (false, None));
-    assert_eq!(
-        (bank.blame().part, bank.severity()),
-        (Part::Cpu, Severity::Fatal)
-    );
+    assert_eq!((bank.blame().part, bank.severity()), (Part::Cpu, Severity::Fatal));
     assert!(bank.blame().confidence >= 0.9);
 }
 
@@ -106,55 +80,22 @@ fn intel_simple_codes() {
 fn intel_compound_codes() {
     let of = |code: u64| intel(0xb200_0000_0000_0000 | code).code;
     // 000F 0000 0001 TTLL: TT 01 data, LL 00.
-    assert_eq!(
-        of(0x0014),
-        Code::Tlb {
-            transaction: Transaction::Data,
-            level: 0
-        }
-    );
+    assert_eq!(of(0x0014), Code::Tlb { transaction: Transaction::Data, level: 0 });
     // 000F 0001 RRRR TTLL: RRRR 0011 data read, TT 01 data, LL 01.
-    assert_eq!(
-        of(0x0135),
-        Code::Cache {
-            request: Request::DataRead,
-            transaction: Transaction::Data,
-            level: 1
-        }
-    );
+    assert_eq!(of(0x0135), Code::Cache { request: Request::DataRead, transaction: Transaction::Data, level: 1 });
     // RRRR 0111 eviction, TT 10 generic, LL 10: the manual's explicit writeback error.
-    assert_eq!(
-        of(0x017a),
-        Code::Cache {
-            request: Request::Eviction,
-            transaction: Transaction::Generic,
-            level: 2
-        }
-    );
+    assert_eq!(of(0x017a), Code::Cache { request: Request::Eviction, transaction: Transaction::Generic, level: 2 });
     // 000F 0000 1MMM CCCC: MMM 001 read, channel 2; MMM 100 scrub, channel not stated; MMM 011 address/command.
-    let memory = |operation, channel, as_cache| Code::Memory {
-        operation,
-        channel,
-        as_cache,
-    };
+    let memory = |operation, channel, as_cache| Code::Memory { operation, channel, as_cache };
     assert_eq!(of(0x0092), memory(MemoryOperation::Read, Some(2), false));
     assert_eq!(of(0x00cf), memory(MemoryOperation::Scrub, None, false));
-    assert_eq!(
-        of(0x00b0),
-        memory(MemoryOperation::AddressOrCommand, Some(0), false)
-    );
+    assert_eq!(of(0x00b0), memory(MemoryOperation::AddressOrCommand, Some(0), false));
     // 000F 0010 1MMM CCCC: memory as a cache, write, channel 1.
     assert_eq!(of(0x02a1), memory(MemoryOperation::Write, Some(1), true));
     // 000F 1PPT RRRR IILL: PP 11 generic, T 1, RRRR 0001 read, II 00 memory, LL 11.
     assert_eq!(
         of(0x0f13),
-        Code::Bus {
-            participation: Participation::Generic,
-            timeout: true,
-            request: Request::Read,
-            target: Target::Memory,
-            level: 3
-        }
+        Code::Bus { participation: Participation::Generic, timeout: true, request: Request::Read, target: Target::Memory, level: 3 }
     );
 }
 
@@ -169,10 +110,7 @@ fn intel_parts() {
     assert_eq!(part(0x0006).0, Part::BoardFirmware);
     let (bus, confidence) = part(0x0e0f);
     assert_eq!(bus, Part::Bus);
-    assert!(
-        confidence < 0.5,
-        "another device may have caused a bus error"
-    );
+    assert!(confidence < 0.5, "another device may have caused a bus error");
 }
 
 #[test]
@@ -181,36 +119,23 @@ fn intel_corrected_errors_are_counted() {
     let bank = intel(0x8c00_0000_0000_0091 | 5 << 38);
     assert_eq!(intel_bits(&bank).corrected_count, Some(5));
     assert_eq!(bank.severity(), Severity::Corrected);
-    assert!(
-        bank.sentence()
-            .contains("on channel 1; hardware corrected it")
-    );
+    assert!(bank.sentence().contains("on channel 1; hardware corrected it"));
     // Bit 12 of a corrected error: filtering. It does not change the code.
     let bank = intel(0x8c00_0000_0000_1135);
     assert!(intel_bits(&bank).filtered);
     assert!(matches!(bank.code, Code::Cache { level: 1, .. }));
     // An uncorrected error has no count there.
-    assert_eq!(
-        intel_bits(&intel(0xbe00_0000_0080_0400)).corrected_count,
-        None
-    );
+    assert_eq!(intel_bits(&intel(0xbe00_0000_0080_0400)).corrected_count, None);
 }
 
 #[test]
 fn intel_thresholds_need_a_processor_that_tracks_them() {
     let yellow = 0x8c40_0000_0000_0135; // bits 53 and 54 = 10
     assert_eq!(intel_bits(&intel(yellow)).threshold, None);
-    let registers = Registers {
-        capability: Some(1 << 11),
-        ..Registers::new(None, yellow, 0, 0)
-    };
+    let registers = Registers { capability: Some(1 << 11), ..Registers::new(None, yellow, 0, 0) };
     let bank = Bank::decode(CpuVendor::Intel, None, registers);
     assert_eq!(intel_bits(&bank).threshold, Some(intel::Threshold::Yellow));
-    assert_eq!(
-        intel_bits(&bank).corrected_count,
-        None,
-        "MCG_CAP says that it does not count"
-    );
+    assert_eq!(intel_bits(&bank).corrected_count, None, "MCG_CAP says that it does not count");
 }
 
 #[test]
@@ -219,22 +144,13 @@ fn intel_recoverable_errors() {
     let registers = Registers::new(Some(1), 0xbd80_0000_0000_0134, 0x1234_5000, 0x86);
     let bank = Bank::decode(CpuVendor::Intel, None, registers);
     assert_eq!(intel_bits(&bank).recovery, Some(intel::Recovery::Required));
-    assert_eq!(
-        intel_bits(&bank).address_mode,
-        Some(intel::AddressMode::Physical)
-    );
+    assert_eq!(intel_bits(&bank).address_mode, Some(intel::AddressMode::Physical));
     assert_eq!(bank.severity(), Severity::Recoverable);
     assert_eq!(bank.address(), Some(0x1234_5000));
     // Without AR: optional. Without S: no action.
     let recovery = |status| intel_bits(&intel(status)).recovery;
-    assert_eq!(
-        recovery(0xbd00_0000_0000_00cf),
-        Some(intel::Recovery::Optional)
-    );
-    assert_eq!(
-        recovery(0xbc00_0000_0000_009f),
-        Some(intel::Recovery::NoAction)
-    );
+    assert_eq!(recovery(0xbd00_0000_0000_00cf), Some(intel::Recovery::Optional));
+    assert_eq!(recovery(0xbc00_0000_0000_009f), Some(intel::Recovery::NoAction));
 }
 
 #[test]
@@ -244,27 +160,14 @@ fn amd_uncorrected_without_a_unit() {
     let bits = amd_bits(&bank);
     assert!(bits.task_corrupt && bits.syndrome_valid);
     assert!(!bits.deferred && !bits.poison && bits.unit.is_none());
-    assert_eq!(
-        bank.code,
-        Code::Cache {
-            request: Request::Generic,
-            transaction: Transaction::Generic,
-            level: 0
-        }
-    );
-    assert_eq!(
-        (bank.severity(), bank.blame().part),
-        (Severity::Fatal, Part::Cpu)
-    );
+    assert_eq!(bank.code, Code::Cache { request: Request::Generic, transaction: Transaction::Generic, level: 0 });
+    assert_eq!((bank.severity(), bank.blame().part), (Severity::Fatal, Part::Cpu));
     assert!(bank.sentence().contains("unit unknown"));
     // The same from the execution unit (hardware id 0xb0, type 5), extended code 0, is a watchdog timeout.
     let bank = amd(0xbea0_0000_0000_0108, Some(0x0005_00b0_0000_0000));
     assert_eq!(amd_bits(&bank).unit.unwrap().short, "EX");
     assert!(bank.sentence().contains("watchdog timeout"));
-    assert!(
-        bank.blame().confidence < 0.6,
-        "a waiting core may wait for something else"
-    );
+    assert!(bank.blame().confidence < 0.6, "a waiting core may wait for something else");
 }
 
 #[test]
@@ -272,22 +175,13 @@ fn amd_memory_controller() {
     // 9c20 = VAL EN MISCV ADDRV, SyndV; bit 46 CECC; code 0x011b; memory controller (0x96, type 0), extended code 0.
     let bank = amd(0x9c20_4000_0000_011b, Some(0x0000_0096_0005_0f00));
     assert!(amd_bits(&bank).corrected_ecc);
-    assert_eq!(
-        (bank.blame().part, bank.severity()),
-        (Part::Memory, Severity::Corrected)
-    );
-    assert!(
-        bank.sentence()
-            .contains("DRAM ECC error in the memory controller (UMC)")
-    );
+    assert_eq!((bank.blame().part, bank.severity()), (Part::Memory, Severity::Corrected));
+    assert!(bank.sentence().contains("DRAM ECC error in the memory controller (UMC)"));
     // Without MCA_IPID the same status may be cache or memory: less sure.
     assert!(amd(0x9c20_4000_0000_011b, None).blame().confidence < 0.5);
     // Extended code 4 is an address or command parity error.
     let bank = amd(0xbc20_0000_0004_011b, Some(0x0000_0096_0005_0f00));
-    assert_eq!(
-        amd_bits(&bank).error_name,
-        Some("an address or command parity error")
-    );
+    assert_eq!(amd_bits(&bank).error_name, Some("an address or command parity error"));
 }
 
 #[test]
@@ -319,20 +213,14 @@ fn amd_before_scalable_banks() {
 #[test]
 fn amd_has_no_intel_codes() {
     assert_eq!(amd(0xb200_0000_0000_0005, None).code, Code::Other(5));
-    assert_eq!(
-        amd(0xb200_0000_0000_0400, None).code,
-        Code::InternalUnclassified(0x400)
-    );
+    assert_eq!(amd(0xb200_0000_0000_0400, None).code, Code::InternalUnclassified(0x400));
     assert_eq!(amd(0xb200_0000_0000_0092, None).code, Code::Other(0x92));
 }
 
 #[test]
 fn an_invalid_status_blames_nobody() {
     let bank = intel(0x3e00_0000_0080_0400);
-    assert_eq!(
-        (bank.blame().part, bank.blame().confidence),
-        (Part::Unknown, 0.0)
-    );
+    assert_eq!((bank.blame().part, bank.blame().confidence), (Part::Unknown, 0.0));
     assert!(bank.sentence().contains("no valid error"));
 }
 
@@ -357,18 +245,9 @@ fn parameters_of_0x124() {
     assert!(anonymous.finding.why.contains("vendor is not known"));
     let known = bug_check_124_on(CpuVendor::Intel, None, 0, status);
     assert!(known.finding.confidence > anonymous.finding.confidence);
-    assert!(
-        known
-            .finding
-            .details
-            .iter()
-            .all(|(label, _)| *label != "address")
-    );
+    assert!(known.finding.details.iter().all(|(label, _)| *label != "address"));
     // Sign-extended halves, as debuggers print them.
-    assert_eq!(
-        mci_status(0xffff_ffff_be00_0000, 0xffff_ffff_8080_0400),
-        0xbe00_0000_8080_0400
-    );
+    assert_eq!(mci_status(0xffff_ffff_be00_0000, 0xffff_ffff_8080_0400), 0xbe00_0000_8080_0400);
 }
 
 #[test]
@@ -376,11 +255,7 @@ fn sources_of_0x124() {
     let of = |p1| bug_check_124(p1, 0);
     assert_eq!(of(4).finding.part, Part::Bus);
     assert_eq!(of(0x10).source, ErrorSource::DeviceDriver);
-    assert_eq!(
-        of(0x10).finding.part,
-        Part::Unknown,
-        "only the record or the stack can say which device"
-    );
+    assert_eq!(of(0x10).finding.part, Part::Unknown, "only the record or the stack can say which device");
     assert_eq!(of(0x12).source.to_string(), "ARM SError interrupt");
     assert_eq!(of(0x99).source, ErrorSource::Reserved(0x99));
     assert!(of(0).bank.is_none(), "a status of zero is no status");
@@ -388,12 +263,7 @@ fn sources_of_0x124() {
 
 #[test]
 fn parameters_of_0x9c() {
-    let check = bug_check_9c(
-        CpuVendor::Intel,
-        None,
-        4,
-        mci_status(0xb200_0000, 0x0000_0e0f),
-    );
+    let check = bug_check_9c(CpuVendor::Intel, None, 4, mci_status(0xb200_0000, 0x0000_0e0f));
     assert_eq!(check.bank.unwrap().registers.bank, Some(4));
     assert_eq!(check.finding.part, Part::Bus);
 }

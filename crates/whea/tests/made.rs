@@ -95,43 +95,22 @@ fn pcie_endpoint_bit_by_bit() {
     let (body, record) = body(PCIE, pcie_body(0, 0x0003_0000));
     let Body::Pcie(p) = body else { panic!() };
     let id = p.id.unwrap();
-    assert_eq!(
-        (id.to_string().as_str(), id.vendor, id.device, id.slot),
-        ("0000:01:00.0", 0x10de, 0x2484, 7)
-    );
-    assert_eq!(
-        (p.port, id.class_name()),
-        (Some(pcie::PortKind::Endpoint), Some("graphics adapter"))
-    );
+    assert_eq!((id.to_string().as_str(), id.vendor, id.device, id.slot), ("0000:01:00.0", 0x10de, 0x2484, 7));
+    assert_eq!((p.port, id.class_name()), (Some(pcie::PortKind::Endpoint), Some("graphics adapter")));
     let link = p.link.unwrap();
     assert_eq!((link.generation, link.lanes), (3, 16));
     let aer = p.aer.as_ref().unwrap();
-    assert_eq!(
-        aer.uncorrectable_names(),
-        ["completion timeout", "unsupported request"]
-    );
-    assert_eq!(
-        aer.correctable_names(),
-        ["receiver error", "replay timer timeout"]
-    );
+    assert_eq!(aer.uncorrectable_names(), ["completion timeout", "unsupported request"]);
+    assert_eq!(aer.correctable_names(), ["receiver error", "replay timer timeout"]);
     assert_eq!(aer.first_error().as_deref(), Some("completion timeout"));
     let findings = record.findings();
-    assert_eq!(
-        (findings[0].part, findings[0].severity),
-        (Part::Gpu, Severity::Fatal)
-    );
+    assert_eq!((findings[0].part, findings[0].severity), (Part::Gpu, Severity::Fatal));
     assert_eq!(
         findings[0].sentence,
         "The PCI Express endpoint 0000:01:00.0 (graphics adapter, vendor 10de, device 2484, slot 7) reported \
          completion timeout, unsupported request (fatal)."
     );
-    let detail = |label| {
-        findings[0]
-            .details
-            .iter()
-            .find(|(l, _)| *l == label)
-            .map(|(_, v)| v.as_str())
-    };
+    let detail = |label| findings[0].details.iter().find(|(l, _)| *l == label).map(|(_, v)| v.as_str());
     assert_eq!(detail("of these fatal"), Some("completion timeout"));
 }
 
@@ -140,21 +119,13 @@ fn pcie_parts_by_class_and_port() {
     let part = |port, class| body(PCIE, pcie_body(port, class)).1.findings()[0].part;
     assert_eq!(part(0, 0x0001_0802), Part::Storage);
     assert_eq!(part(0, 0x0002_0000), Part::Bus);
-    assert_eq!(
-        part(4, 0x0006_0400),
-        Part::Bus,
-        "a port also reports for the device below it"
-    );
+    assert_eq!(part(4, 0x0006_0400), Part::Bus, "a port also reports for the device below it");
 }
 
 #[test]
 fn memory_of_both_versions() {
     let mut one = vec![0; 80];
-    put(
-        &mut one,
-        0,
-        &(1u64 << 1 | 1 << 5 | 1 << 8 | 1 << 14 | 1 << 15 | 1 << 17 | 1 << 18).to_le_bytes(),
-    );
+    put(&mut one, 0, &(1u64 << 1 | 1 << 5 | 1 << 8 | 1 << 14 | 1 << 15 | 1 << 17 | 1 << 18).to_le_bytes());
     put(&mut one, 16, &0x1_2345_6000u64.to_le_bytes());
     put(&mut one, 36, &2u16.to_le_bytes());
     put(&mut one, 42, &0x1234u16.to_le_bytes());
@@ -162,37 +133,20 @@ fn memory_of_both_versions() {
     one[73] = 0b10; // row bits 16 and 17
     put(&mut one, 74, &1u16.to_le_bytes());
     put(&mut one, 78, &0x44u16.to_le_bytes());
-    let (Body::Memory(m), record) = body(KINDS[3], one) else {
-        panic!()
-    };
-    assert_eq!(
-        (m.version, m.address, m.module),
-        (1, Some(0x1_2345_6000), Some(2))
-    );
-    assert_eq!(
-        (m.row, m.rank, m.module_handle),
-        (Some(0x2_1234), Some(1), Some(0x44))
-    );
+    let (Body::Memory(m), record) = body(KINDS[3], one) else { panic!() };
+    assert_eq!((m.version, m.address, m.module), (1, Some(0x1_2345_6000), Some(2)));
+    assert_eq!((m.row, m.rank, m.module_handle), (Some(0x2_1234), Some(1), Some(0x44)));
     assert_eq!(m.kind, Some(memory::ErrorKind::MultiBit));
     assert_eq!(record.findings()[0].part, Part::Memory);
 
     let mut two = vec![0; 96];
-    put(
-        &mut two,
-        0,
-        &(1u64 << 5 | 1 << 8 | 1 << 13 | 1 << 19).to_le_bytes(),
-    );
+    put(&mut two, 0, &(1u64 << 5 | 1 << 8 | 1 << 13 | 1 << 19).to_le_bytes());
     put(&mut two, 36, &2u16.to_le_bytes());
     put(&mut two, 44, &0x2_1234u32.to_le_bytes());
     two[61] = 14;
     put(&mut two, 92, &0x44u32.to_le_bytes());
-    let (Body::Memory(m), _) = body(KINDS[4], two) else {
-        panic!()
-    };
-    assert_eq!(
-        (m.version, m.module, m.row, m.module_handle),
-        (2, Some(2), Some(0x2_1234), Some(0x44))
-    );
+    let (Body::Memory(m), _) = body(KINDS[4], two) else { panic!() };
+    assert_eq!((m.version, m.module, m.row, m.module_handle), (2, Some(2), Some(0x2_1234), Some(0x44)));
     assert_eq!(m.kind, Some(memory::ErrorKind::ScrubUncorrected));
 }
 
@@ -210,22 +164,12 @@ fn arm_cache_error_of_either_numbering() {
         put(&mut b, 64, &0xdead_0000u64.to_le_bytes());
         b
     };
-    let (Body::ArmProcessor(p), record) = body(KINDS[2], section(0)) else {
-        panic!()
-    };
+    let (Body::ArmProcessor(p), record) = body(KINDS[2], section(0)) else { panic!() };
     let error = &p.errors[0];
-    assert_eq!(
-        (p.mpidr, error.kind, error.level),
-        (Some(0x8000_0001), arm::ErrorKind::Cache, Some(2))
-    );
-    assert_eq!(
-        (error.physical_address, error.virtual_address),
-        (Some(0xdead_0000), None)
-    );
+    assert_eq!((p.mpidr, error.kind, error.level), (Some(0x8000_0001), arm::ErrorKind::Cache, Some(2)));
+    assert_eq!((error.physical_address, error.virtual_address), (Some(0xdead_0000), None));
     assert_eq!(record.findings()[0].part, Part::Cpu);
-    let (Body::ArmProcessor(p), _) = body(KINDS[2], section(2)) else {
-        panic!()
-    };
+    let (Body::ArmProcessor(p), _) = body(KINDS[2], section(2)) else { panic!() };
     assert_eq!(p.errors[0].kind, arm::ErrorKind::CacheOrBus);
 }
 
@@ -245,9 +189,7 @@ fn further_machine_check_banks() {
         put(&mut b, status, &0xb200_0000_0007_0005u64.to_le_bytes());
         put(&mut b, status + 8, &0xbe00_0000_0000_0091u64.to_le_bytes());
         put(&mut b, status + room * 8 + 8, &0x1000u64.to_le_bytes());
-        let (Body::MachineCheck(m), record) = body(KINDS[9], b) else {
-            panic!()
-        };
+        let (Body::MachineCheck(m), record) = body(KINDS[9], b) else { panic!() };
         assert_eq!(m.more_banks.len(), 1, "version {version}");
         assert_eq!(m.more_banks[0].registers.bank, Some(9));
         assert_eq!(m.more_banks[0].address(), Some(0x1000));
@@ -261,37 +203,21 @@ fn the_finest_section_speaks() {
     let mut generic = vec![0; 192];
     put(&mut generic, 0, &(1u64 << 2).to_le_bytes());
     generic[10] = 1;
-    let alone = Record::parse(&record(&[(KINDS[0], generic.clone())]))
-        .unwrap()
-        .value;
-    assert_eq!(
-        alone.findings()[0].sentence,
-        "The processor reported a cache error (fatal)."
-    );
+    let alone = Record::parse(&record(&[(KINDS[0], generic.clone())])).unwrap().value;
+    assert_eq!(alone.findings()[0].sentence, "The processor reported a cache error (fatal).");
     let mut check = vec![0; 264];
     put(&mut check, 0, &1u32.to_le_bytes());
     put(&mut check, 40, &0xb200_0000_0000_0135u64.to_le_bytes());
-    let both = Record::parse(&record(&[(KINDS[0], generic), (KINDS[9], check)]))
-        .unwrap()
-        .value;
+    let both = Record::parse(&record(&[(KINDS[0], generic), (KINDS[9], check)])).unwrap().value;
     assert_eq!(both.findings().len(), 1);
     assert!(both.findings()[0].sentence.contains("level 1 data cache"));
 }
 
 #[test]
 fn not_a_record() {
-    assert!(matches!(
-        parse(b"MZ\x90\0rest"),
-        Err(Error::WrongSignature { .. })
-    ));
-    assert!(matches!(
-        parse(b"CPER"),
-        Err(Error::TooShort { need: 128, .. })
-    ));
-    assert!(matches!(
-        parse(b"WhLg"),
-        Err(Error::TooShort { need: 32, .. })
-    ));
+    assert!(matches!(parse(b"MZ\x90\0rest"), Err(Error::WrongSignature { .. })));
+    assert!(matches!(parse(b"CPER"), Err(Error::TooShort { need: 128, .. })));
+    assert!(matches!(parse(b"WhLg"), Err(Error::TooShort { need: 32, .. })));
     assert!(matches!(parse(b""), Err(Error::TooShort { have: 0, .. })));
 }
 
@@ -302,12 +228,7 @@ fn damage_is_noted() {
         let mut bytes = good.clone();
         change(&mut bytes);
         let parsed = Record::parse(&bytes).unwrap();
-        parsed
-            .notes
-            .into_iter()
-            .map(|n| n.text)
-            .collect::<Vec<_>>()
-            .join("\n")
+        parsed.notes.into_iter().map(|n| n.text).collect::<Vec<_>>().join("\n")
     };
     assert_eq!(notes(&|_| ()), "");
     assert!(notes(&|b| b[6] = 0).contains("signature's end"));
@@ -326,17 +247,8 @@ fn damage_is_noted() {
 fn a_time_in_the_specification_s_own_form() {
     let mut bytes = record(&[]);
     bytes[16] = 2;
-    put(
-        &mut bytes,
-        24,
-        &[0x59, 0x34, 0x23, 1, 0x31, 0x12, 0x25, 0x20],
-    );
-    let t = Record::parse(&bytes)
-        .unwrap()
-        .value
-        .header
-        .timestamp
-        .unwrap();
+    put(&mut bytes, 24, &[0x59, 0x34, 0x23, 1, 0x31, 0x12, 0x25, 0x20]);
+    let t = Record::parse(&bytes).unwrap().value.header.timestamp.unwrap();
     assert_eq!(t.to_string(), "2025-12-31 23:34:59");
     assert!(t.precise && !t.binary);
 }
@@ -359,10 +271,7 @@ fn sane(bytes: &[u8]) {
 }
 
 fn any_record() -> impl Strategy<Value = Vec<u8>> {
-    let body = prop::collection::vec(
-        prop_oneof![3 => any::<u8>(), 1 => Just(0u8), 1 => Just(0xffu8)],
-        0..400,
-    );
+    let body = prop::collection::vec(prop_oneof![3 => any::<u8>(), 1 => Just(0u8), 1 => Just(0xffu8)], 0..400);
     // A version number or a small count in front lets more bodies through.
     let body = (0u8..6, body).prop_map(|(first, mut body)| {
         if let [a, b, c, d, ..] = body.as_mut_slice() {

@@ -63,7 +63,13 @@ pub enum Nature {
 
 /// Reads and decodes the instruction at `address`; `None` if the dump does not have its bytes.
 #[must_use]
-pub fn decode(arch: Arch, memory: Memory<'_>, registers: &Registers, cpuid: Option<&bugcheck_dump::secondary::Cpuid>, address: u64) -> Option<Instruction> {
+pub fn decode(
+    arch: Arch,
+    memory: Memory<'_>,
+    registers: &Registers,
+    cpuid: Option<&bugcheck_dump::secondary::Cpuid>,
+    address: u64,
+) -> Option<Instruction> {
     let mut bytes = [0; LONGEST];
     let length = memory.read(VirtAddr(address), &mut bytes).ok()?;
     let code = bytes.get(..length)?;

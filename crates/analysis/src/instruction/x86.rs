@@ -60,15 +60,7 @@ fn access(used: &UsedMemory, instruction: &iced_x86::Instruction, registers: &Re
     let size = used.memory_size().size().max(1) as u64;
     // XSAVE and its kin have no fixed size.
     let size = if used.memory_size().size() == 0 && !instruction.is_string_instruction() { 0x1000 } else { size };
-    Some(Access {
-        address,
-        size,
-        reads,
-        writes,
-        expression: expression(used),
-        base: name_of(used.base().full_register()),
-        unknown,
-    })
+    Some(Access { address, size, reads, writes, expression: expression(used), base: name_of(used.base().full_register()), unknown })
 }
 
 /// Registers by the names the dump uses. CS, DS, ES and SS are flat in kernel code; FS and GS have bases the dump may not know.
@@ -148,7 +140,9 @@ fn nature(instruction: &iced_x86::Instruction) -> Nature {
         _ => {}
     }
     // SSE arithmetic with a 16-byte memory operand demands alignment too; AVX forms do not.
-    let packed = instruction.memory_size().size() == 16 && instruction.encoding() == iced_x86::EncodingKind::Legacy && instruction.code() != Code::Movups_xmm_xmmm128;
+    let packed = instruction.memory_size().size() == 16
+        && instruction.encoding() == iced_x86::EncodingKind::Legacy
+        && instruction.code() != Code::Movups_xmm_xmmm128;
     let loads_segment = (0..instruction.op_count()).any(|n| instruction.op_register(n).is_segment_register());
     if packed || loads_segment || instruction.is_privileged() { Nature::MayProtectionFault } else { Nature::Ordinary }
 }

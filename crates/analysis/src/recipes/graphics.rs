@@ -7,7 +7,8 @@ use bugcheck_kernel::Module;
 
 pub(super) fn run(case: &mut Case<'_>) {
     let named = named_driver(case);
-    let driver = named.or_else(|| on_stack(case).map(|module| (module, "stack"))).or_else(|| only_one(case).map(|module| (module, "module list")));
+    let driver =
+        named.or_else(|| on_stack(case).map(|module| (module, "stack"))).or_else(|| only_one(case).map(|module| (module, "module list")));
     let timeout = matches!(case.code, 0xea | 0x116 | 0x117 | 0x141 | 0x142);
     if let Some((module, at)) = driver {
         let text = match at {
@@ -36,7 +37,10 @@ pub(super) fn run(case: &mut Case<'_>) {
         };
         case.verdict = Some((
             kind(case.code),
-            format!("{}: {what}. The driver is the first suspect; an unstable card (overclocking, heat, power) does the same.", described(module)),
+            format!(
+                "{}: {what}. The driver is the first suspect; an unstable card (overclocking, heat, power) does the same.",
+                described(module)
+            ),
         ));
     }
     let gpu = if timeout { 0.3 } else { 0.2 };

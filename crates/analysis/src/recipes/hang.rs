@@ -11,7 +11,8 @@ pub(super) fn run(case: &mut Case<'_>) {
         0x133 => deferred_call(case),
         0x101 => silent_processor(case),
         _ => {
-            let text = "the processor did not get to run for a long time: an overloaded or paused virtual machine, firmware, or failing hardware";
+            let text =
+                "the processor did not get to run for a long time: an overloaded or paused virtual machine, firmware, or failing hardware";
             case.suspects.accuse(Subject::hardware("board-firmware"), "watchdog", 0.25, text, "code");
             case.suspects.accuse(Subject::hardware("cpu"), "watchdog", 0.2, text, "code");
             super::memory_access::blame_stack(case, 0.2);
@@ -75,7 +76,8 @@ fn silent_processor(case: &mut Case<'_>) {
     };
     let modules = super::threads::modules_of_thread(case, &thread);
     let names: Vec<&str> = modules.iter().map(|module| module.image.as_str()).collect();
-    let shown = if names.is_empty() { "nothing of its stack is in the dump".to_owned() } else { format!("its stack shows {}", names.join(", ")) };
+    let shown =
+        if names.is_empty() { "nothing of its stack is in the dump".to_owned() } else { format!("its stack shows {}", names.join(", ")) };
     case.object("thread", thread.address.0, format!("was running on the silent processor {}; {shown}", case.parameter(4)));
     if let Some(module) = modules.iter().find(|module| !is_windows(module)) {
         let text = format!("the silent processor was running {}", described(module));

@@ -13,7 +13,13 @@ pub(super) fn run(case: &mut Case<'_>) {
         0x9c => machine_check(case),
         0x5c => {
             let sentence = "Windows could not start its hardware layer: firmware, ACPI tables or interrupt controllers are not as it needs them. This is no page fault and no driver's fault; look at firmware settings and updates.";
-            case.suspects.accuse(Subject::hardware("board-firmware"), "hal-initialization", 0.5, "the hardware abstraction layer failed while starting", "code");
+            case.suspects.accuse(
+                Subject::hardware("board-firmware"),
+                "hal-initialization",
+                0.5,
+                "the hardware abstraction layer failed while starting",
+                "code",
+            );
             case.verdict = Some(("hardware", sentence.into()));
         }
         0x80 => {

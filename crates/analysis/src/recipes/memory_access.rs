@@ -14,13 +14,20 @@ pub(super) fn run(case: &mut Case<'_>) {
         super::storage::in_page_error(case, fault.io_status);
     }
     if let Some(driver) = [fault.ip, fault.address].into_iter().flatten().find_map(|address| case.kernel.modules.find_unloaded(address)) {
-        let text = format!("{} had been unloaded, but something still called into it or used it: it left work behind when it went", driver.image);
+        let text =
+            format!("{} had been unloaded, but something still called into it or used it: it left work behind when it went", driver.image);
         case.suspects.accuse(Subject::driver(driver.image.clone()), "unloaded-driver", 0.8, text, at.clone());
     }
     match case.fault_module() {
         Some(module) if !forwards(module) => {
             let weight = if is_windows(module) { 0.3 } else { 0.55 };
-            case.accuse_module(module, "faulting-module", weight, format!("the instruction that failed is in {}", described(module)), at.clone());
+            case.accuse_module(
+                module,
+                "faulting-module",
+                weight,
+                format!("the instruction that failed is in {}", described(module)),
+                at.clone(),
+            );
             if is_windows(module) {
                 blame_stack(case, 0.3);
             } else {
@@ -63,16 +70,18 @@ pub(super) fn blame_stack(case: &mut Case<'_>, weight: f64) {
         let near = if seen.frame <= 12 { 1.0 } else { 0.6 };
         let trust = if seen.sure { 1.0 } else { 0.6 };
         let unknown = if known(seen.module).is_none() { 0.9 } else { 1.0 };
-        let text = format!("{} is the first driver on the stack that is not part of Windows (frame {})", described(seen.module), seen.frame);
+        let text =
+            format!("{} is the first driver on the stack that is not part of Windows (frame {})", described(seen.module), seen.frame);
         case.accuse_module(seen.module, "first-third-party-on-stack", weight * near * trust * unknown, text, frame(seen.frame));
-        let second = candidates.iter().filter(|other| !is_windows(other.module) && !std::ptr::eq(other.module, seen.module)).nth(0);
+        let second = candidates.iter().find(|other| !is_windows(other.module) && !std::ptr::eq(other.module, seen.module));
         if let Some(other) = second.filter(|other| other.sure) {
             let text = format!("{} is on the stack too (frame {})", described(other.module), other.frame);
             case.accuse_module(other.module, "on-stack", 0.08, text, frame(other.frame));
         }
     }
     if let Some(seen) = first {
-        let text = format!("{} is the first module on the stack that does more than forward (frame {})", described(seen.module), seen.frame);
+        let text =
+            format!("{} is the first module on the stack that does more than forward (frame {})", described(seen.module), seen.frame);
         case.accuse_module(seen.module, "first-on-stack", 0.12, text, frame(seen.frame));
     }
 }
@@ -92,7 +101,8 @@ fn pointer_evidence(case: &mut Case<'_>, at: &str) {
             case.accuse_module(module, "null-pointer", 0.2, text, at);
         }
         Class::Pattern(_) | Class::Text(_) => {
-            let text = format!("the pointer is {}: memory was used after it was freed, before it was set, or was overwritten", class.words());
+            let text =
+                format!("the pointer is {}: memory was used after it was freed, before it was set, or was overwritten", class.words());
             case.accuse_module(module, "garbage-pointer", 0.1, text, at);
         }
         Class::User if fault.touch == Some(Touch::Execute) => {
@@ -109,7 +119,10 @@ fn oddity_evidence(case: &mut Case<'_>, at: &str) {
             Oddity::MissingFeature(feature) => {
                 let Some(module) = case.fault_module() else { continue };
                 let cpu = super::hardware::cpu_name(case).unwrap_or_else(|| "this processor".into());
-                let text = format!("{} executes {feature}, an instruction that the {cpu} does not have: this version of the driver does not support this processor", module.image);
+                let text = format!(
+                    "{} executes {feature}, an instruction that the {cpu} does not have: this version of the driver does not support this processor",
+                    module.image
+                );
                 case.accuse_module(module, "missing-instruction", 0.9, text.clone(), at);
                 case.verdict = Some(("fault", format!("{text}. Install the last version that supports it, or a newer processor.")));
             }
@@ -117,13 +130,23 @@ fn oddity_evidence(case: &mut Case<'_>, at: &str) {
                 let text = "the processor was executing the padding between two functions: its instruction pointer went wrong, or a jump target was damaged";
                 case.suspects.accuse(Subject::hardware("cpu"), "executing-padding", 0.55, text, at);
                 case.suspects.accuse(Subject::hardware("memory"), "executing-padding", 0.3, text, at);
-                case.suspects.excuse_software("executing-padding", 0.6, "no function contains that address: no programmer wrote a jump to it", at);
+                case.suspects.excuse_software(
+                    "executing-padding",
+                    0.6,
+                    "no function contains that address: no programmer wrote a jump to it",
+                    at,
+                );
             }
             Oddity::OneBit { what, value, bit, place } => {
                 let text = format!("{what} = {value:#x} is one bit (bit {bit}) away from {place}: a flipped bit in memory");
                 case.suspects.accuse(Subject::hardware("memory"), "one-bit-pointer", 0.6, text, at);
                 case.suspects.accuse(Subject::hardware("cpu"), "one-bit-pointer", 0.1, "a pointer is off by exactly one bit", at);
-                case.suspects.excuse_software("one-bit-pointer", 0.45, "a single wrong bit is a mistake that hardware makes, not programmers", at);
+                case.suspects.excuse_software(
+                    "one-bit-pointer",
+                    0.45,
+                    "a single wrong bit is a mistake that hardware makes, not programmers",
+                    at,
+                );
             }
             Oddity::NoInstruction => {
                 let text = "the bytes at the instruction pointer are no instruction: code in memory was damaged, or a jump went wrong";
@@ -131,15 +154,19 @@ fn oddity_evidence(case: &mut Case<'_>, at: &str) {
             }
             Oddity::Assertion => {
                 if let Some(module) = case.fault_module() {
-                    let text = format!("{} stopped itself: the instruction is a breakpoint or an assertion that its programmers left in", module.image);
+                    let text = format!(
+                        "{} stopped itself: the instruction is a breakpoint or an assertion that its programmers left in",
+                        module.image
+                    );
                     let weight = if forwards(module) { 0.1 } else { 0.3 };
                     case.accuse_module(module, "assertion", weight, text, at);
                 }
             }
             Oddity::WildJump => {
-                let text = fault.class.as_ref().map_or_else(|| "the processor was sent to an address that holds no code".to_owned(), |class| {
-                    format!("the processor was sent to an address that holds no code: {}", class.words())
-                });
+                let text = fault.class.as_ref().map_or_else(
+                    || "the processor was sent to an address that holds no code".to_owned(),
+                    |class| format!("the processor was sent to an address that holds no code: {}", class.words()),
+                );
                 case.missing.push(crate::model::Missing {
                     what: "who made the jump".into(),
                     why: text,
@@ -154,12 +181,25 @@ fn consistency_evidence(case: &mut Case<'_>, at: &str) {
     let Some(fault) = &case.fault else { return };
     let Consistency::Inconsistent { why, .. } = fault.consistency.clone() else { return };
     case.suspects.accuse(Subject::hardware("cpu"), "impossible-fault", 0.85, format!("{why}. No software can cause this"), at);
-    case.suspects.accuse(Subject::hardware("memory"), "impossible-fault", 0.2, "what the processor did differs from what the program says", at);
-    case.suspects.excuse_software("impossible-fault", 0.92, "the fault that was reported cannot come from the instruction that it was reported for", at);
+    case.suspects.accuse(
+        Subject::hardware("memory"),
+        "impossible-fault",
+        0.2,
+        "what the processor did differs from what the program says",
+        at,
+    );
+    case.suspects.excuse_software(
+        "impossible-fault",
+        0.92,
+        "the fault that was reported cannot come from the instruction that it was reported for",
+        at,
+    );
     let module = case.fault_module().map_or_else(|| "the code".to_owned(), |module| module.image.clone());
     case.verdict = Some((
         "hardware",
-        format!("Hardware: the processor reported a fault that the instruction in {module} cannot cause. {why}. Suspect the CPU (overclocking, voltage, heat, a defective core), then board and memory, before any driver."),
+        format!(
+            "Hardware: the processor reported a fault that the instruction in {module} cannot cause. {why}. Suspect the CPU (overclocking, voltage, heat, a defective core), then board and memory, before any driver."
+        ),
     ));
 }
 
@@ -167,7 +207,8 @@ fn nothing_found(case: &mut Case<'_>) {
     case.missing.push(crate::model::Missing {
         what: "a suspect".into(),
         why: "neither the faulting address nor the stack leads to a driver".into(),
-        how: "keep the next minidumps too, or set Windows to write a kernel dump: with several crashes, what they share names the cause".into(),
+        how: "keep the next minidumps too, or set Windows to write a kernel dump: with several crashes, what they share names the cause"
+            .into(),
     });
 }
 
@@ -224,7 +265,13 @@ fn stack_cookie(case: &mut Case<'_>) {
     let reporter = case.modules_on_stack().into_iter().find(|seen| seen.module.name != "nt").map(|seen| seen.module);
     if let Some(module) = reporter {
         let weight = if is_windows(module) { 0.15 } else { 0.3 };
-        case.accuse_module(module, "cookie-owner", weight, format!("{} holds the function whose cookie was wrong, or called it", described(module)), "stack");
+        case.accuse_module(
+            module,
+            "cookie-owner",
+            weight,
+            format!("{} holds the function whose cookie was wrong, or called it", described(module)),
+            "stack",
+        );
     }
 }
 
@@ -249,11 +296,24 @@ pub(super) fn trap(case: &mut Case<'_>) {
         let text = format!("{} has {times} frames on the stack that overflowed", described(module));
         let weight = if is_windows(module) { 0.3 } else { 0.7 };
         case.accuse_module(module, "stack-filled", weight, text.clone(), "stack");
-        case.verdict = Some(("fault", format!("The kernel stack overflowed, and {text}: it calls itself, or keeps too much on the stack.")));
+        case.verdict =
+            Some(("fault", format!("The kernel stack overflowed, and {text}: it calls itself, or keeps too much on the stack.")));
     } else {
         blame_stack(case, 0.3);
-        case.suspects.accuse(Subject::hardware("memory"), "double-fault", 0.15, "a double fault also comes from damaged memory or a failing processor", "P1");
-        case.suspects.accuse(Subject::hardware("cpu"), "double-fault", 0.12, "a double fault also comes from damaged memory or a failing processor", "P1");
+        case.suspects.accuse(
+            Subject::hardware("memory"),
+            "double-fault",
+            0.15,
+            "a double fault also comes from damaged memory or a failing processor",
+            "P1",
+        );
+        case.suspects.accuse(
+            Subject::hardware("cpu"),
+            "double-fault",
+            0.12,
+            "a double fault also comes from damaged memory or a failing processor",
+            "P1",
+        );
     }
     let top = case.fault_module().filter(|module| !forwards(module));
     if let Some(module) = top

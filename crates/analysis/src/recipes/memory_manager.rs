@@ -23,8 +23,8 @@ pub(super) fn run(case: &mut Case<'_>) {
         0x12b | 0x127 => {
             let text = "a page that nothing had written to changed its contents: memory does not keep what is put into it";
             case.suspects.accuse(Subject::hardware("memory"), "page-changed", 0.75, text, "code");
-            case.verdict = Some(("hardware", "Hardware: a page of memory changed by itself while nothing used it. Test the memory modules.".into()));
-            return;
+            case.verdict =
+                Some(("hardware", "Hardware: a page of memory changed by itself while nothing used it. Test the memory modules.".into()));
         }
         0x154 | 0x1c7 => {
             let text = "the store that keeps compressed pages found them damaged: bad memory, or a drive that returned wrong data";
@@ -34,7 +34,11 @@ pub(super) fn run(case: &mut Case<'_>) {
         }
         0x109 => integrity(case),
         _ => {
-            memory(case, 0.3, "the tables that say which page is where are damaged: bad memory does that, and so does a driver that writes where it must not");
+            memory(
+                case,
+                0.3,
+                "the tables that say which page is where are damaged: bad memory does that, and so does a driver that writes where it must not",
+            );
             super::memory_access::blame_stack(case, 0.3);
         }
     }
@@ -55,7 +59,10 @@ fn page_table_entry(case: &mut Case<'_>, entry: u64, low: u64, high: u64) {
 fn one_bit(case: &mut Case<'_>, text: String, at: &str) {
     case.suspects.accuse(Subject::hardware("memory"), "one-bit", 0.9, format!("{text}: a flipped bit in memory"), at);
     case.bucket_image = Some("MEMORY_CORRUPTION_ONE_BIT".into());
-    case.verdict = Some(("hardware", format!("Hardware: {text}. Memory that flips single bits causes this; software all but never does. Test the memory modules.")));
+    case.verdict = Some((
+        "hardware",
+        format!("Hardware: {text}. Memory that flips single bits causes this; software all but never does. Test the memory modules."),
+    ));
 }
 
 fn memory(case: &mut Case<'_>, weight: f64, text: &str) {
@@ -73,12 +80,19 @@ fn integrity(case: &mut Case<'_>) {
         .iter()
         .filter(|module| {
             use bugcheck_knowledge::Role;
-            crate::case::known(module).is_some_and(|known| !known.is_microsoft() && matches!(known.role, Role::AntiCheat | Role::Tuning | Role::Antivirus))
+            crate::case::known(module)
+                .is_some_and(|known| !known.is_microsoft() && matches!(known.role, Role::AntiCheat | Role::Tuning | Role::Antivirus))
         })
         .map(crate::case::described)
         .collect();
     if !meddlers.is_empty() {
         let subject = Subject { name: "software that patches the kernel".into(), family: "third-party-conflict", part: None };
-        case.suspects.accuse(subject, "meddlers-loaded", 0.3, format!("loaded software that reaches deep into the kernel: {}", meddlers.join(", ")), "module list");
+        case.suspects.accuse(
+            subject,
+            "meddlers-loaded",
+            0.3,
+            format!("loaded software that reaches deep into the kernel: {}", meddlers.join(", ")),
+            "module list",
+        );
     }
 }

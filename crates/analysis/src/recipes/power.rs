@@ -33,7 +33,10 @@ fn blocked_irp(case: &mut Case<'_>) {
     for (device, driver) in &stack {
         let text = match driver.as_ref().and_then(|driver| driver_module(case, driver)) {
             Some(module) => format!("device of {}", described(module)),
-            None => format!("device of {}", driver.as_ref().and_then(|driver| driver.name.clone()).unwrap_or_else(|| "an unknown driver".into())),
+            None => format!(
+                "device of {}",
+                driver.as_ref().and_then(|driver| driver.name.clone()).unwrap_or_else(|| "an unknown driver".into())
+            ),
         };
         case.object("device", device.address.0, text);
     }
@@ -43,11 +46,18 @@ fn blocked_irp(case: &mut Case<'_>) {
             case.missing.push(Missing {
                 what: "the blocked power request".into(),
                 why: format!("the IRP names the driver that holds it, but {missing}"),
-                how: "set Windows to write a kernel dump (System properties → Startup and Recovery) and bring C:\\Windows\\MEMORY.DMP".into(),
+                how: "set Windows to write a kernel dump (System properties → Startup and Recovery) and bring C:\\Windows\\MEMORY.DMP"
+                    .into(),
             });
             for module in stack.iter().filter_map(|(_, driver)| driver_module(case, driver.as_ref()?)).collect::<Vec<_>>() {
                 let weight = if is_windows(module) { 0.08 } else { 0.3 };
-                case.accuse_module(module, "device-stack", weight, format!("{} is in the device stack that did not finish", described(module)), "P2");
+                case.accuse_module(
+                    module,
+                    "device-stack",
+                    weight,
+                    format!("{} is in the device stack that did not finish", described(module)),
+                    "P2",
+                );
             }
             return;
         }
@@ -62,7 +72,11 @@ fn blocked_irp(case: &mut Case<'_>) {
     };
     let module = driver_module(case, &driver);
     let name = module.map_or_else(|| driver.name.clone().unwrap_or_else(|| format!("the driver object at {}", driver.address)), described);
-    case.object("irp", irp_address.0, format!("{request}, held by {name} at stack location {} of {}", irp.current_location, irp.stack_count));
+    case.object(
+        "irp",
+        irp_address.0,
+        format!("{request}, held by {name} at stack location {} of {}", irp.current_location, irp.stack_count),
+    );
     let Some(module) = module else { return };
     let rivals = rivals_below(case, &stack, module);
     let holder_forwards = known(module).is_some_and(|known| known.is_microsoft());
@@ -75,7 +89,12 @@ fn blocked_irp(case: &mut Case<'_>) {
     case.accuse_module(module, "holds-power-irp", weight, text, "IRP at P4");
     for rival in &rivals {
         let text = if holder_forwards {
-            format!("{} lies below {} in the device stack: {} passes the request on in a form of its own and waits for it", described(rival), module.image, module.image)
+            format!(
+                "{} lies below {} in the device stack: {} passes the request on in a form of its own and waits for it",
+                described(rival),
+                module.image,
+                module.image
+            )
         } else {
             format!("{} lies below {} in the device stack", described(rival), module.image)
         };
@@ -87,13 +106,14 @@ fn blocked_irp(case: &mut Case<'_>) {
         case.accuse_module(rival, "below-the-holder", weight, text, "device stack at P2");
     }
     let is_storage = |module: &&Module| known(module).is_some_and(|known| known.role == Role::Storage);
-    if std::iter::once(&module).chain(&rivals).any(|module| is_storage(module)) {
+    if std::iter::once(&module).chain(&rivals).any(is_storage) {
         let text = "a drive that does not answer holds its power request just so";
         case.suspects.accuse(Subject::hardware("storage"), "drive-does-not-answer", 0.2, text, "device stack at P2");
     }
     let rival = rivals.iter().find(|rival| !is_windows(rival)).filter(|_| holder_forwards);
     let also = rival.map(|rival| format!(" Below it lies {}, which may be what it waits for.", described(rival))).unwrap_or_default();
-    case.verdict = Some(("power", format!("A driver did not finish a power request: {} held it ({request}). {minutes}.{also}", described(module))));
+    case.verdict =
+        Some(("power", format!("A driver did not finish a power request: {} held it ({request}). {minutes}.{also}", described(module))));
 }
 
 /// The modules below the holder in the device stack, nearest first.

@@ -14,7 +14,9 @@ pub(super) fn is_test_or_requested(case: &mut Case<'_>) -> bool {
         return true;
     }
     let sentence = match case.code {
-        0xe2 => "Somebody asked for this crash: it was started by hand from the keyboard (Ctrl + Scroll Lock), by a debugger, or by a tool.",
+        0xe2 => {
+            "Somebody asked for this crash: it was started by hand from the keyboard (Ctrl + Scroll Lock), by a debugger, or by a tool."
+        }
         0xdead_dead => "Somebody asked for this crash: a debugger or a test tool started it by hand.",
         0x161 => "No crash: somebody asked Windows for a live dump while the machine went on running.",
         0x1c8 => {

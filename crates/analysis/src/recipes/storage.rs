@@ -8,7 +8,8 @@ pub(super) fn run(case: &mut Case<'_>) {
         0x7a => in_page_error(case, Some(case.parameter(2) as u32)),
         // With 0, 1 or 2 in P1 the page came back, but wrong; else P1 and P2 are statuses.
         0x77 if case.parameter(1) <= 2 => {
-            let text = "a page of kernel stack came back from the page file without the mark that was left in it: bad memory or a bad drive";
+            let text =
+                "a page of kernel stack came back from the page file without the mark that was left in it: bad memory or a bad drive";
             case.suspects.accuse(Subject::hardware("memory"), "stack-page-damaged", 0.45, text, "P1");
             case.suspects.accuse(Subject::hardware("storage"), "stack-page-damaged", 0.35, text, "P1");
         }
@@ -24,9 +25,17 @@ pub(super) fn run(case: &mut Case<'_>) {
 
 /// A page of code or data could not be read: what the status says of the reason.
 pub(super) fn in_page_error(case: &mut Case<'_>, status: Option<u32>) {
-    let name = |status: u32| bugcheck_knowledge::status(status).map_or_else(|| format!("{status:#x}"), |known| format!("{status:#x} {}", known.name));
+    let name = |status: u32| {
+        bugcheck_knowledge::status(status).map_or_else(|| format!("{status:#x}"), |known| format!("{status:#x} {}", known.name))
+    };
     let Some(status) = status else {
-        case.suspects.accuse(Subject::hardware("storage"), "in-page-error", 0.5, "a page could not be read back from the disk", "exception record");
+        case.suspects.accuse(
+            Subject::hardware("storage"),
+            "in-page-error",
+            0.5,
+            "a page could not be read back from the disk",
+            "exception record",
+        );
         return;
     };
     let text = format!("a page could not be read back from the disk: {}", name(status));
@@ -40,7 +49,19 @@ pub(super) fn in_page_error(case: &mut Case<'_>, status: Option<u32>) {
         _ => (0.5, 0.1, 0.1),
     };
     case.suspects.accuse(Subject::hardware("storage"), "in-page-error", storage, text.clone(), "status");
-    case.suspects.accuse(Subject::hardware("memory"), "in-page-error", memory, "a failing memory path can corrupt such reads too", "status");
+    case.suspects.accuse(
+        Subject::hardware("memory"),
+        "in-page-error",
+        memory,
+        "a failing memory path can corrupt such reads too",
+        "status",
+    );
     case.suspects.accuse(Subject::corrupted_files(), "in-page-error", files, text.clone(), "status");
-    case.verdict.get_or_insert(("hardware", format!("Windows needed a page from the disk and did not get it ({}). Look at the drive, its cable and its controller first.", name(status))));
+    case.verdict.get_or_insert((
+        "hardware",
+        format!(
+            "Windows needed a page from the disk and did not get it ({}). Look at the drive, its cable and its controller first.",
+            name(status)
+        ),
+    ));
 }

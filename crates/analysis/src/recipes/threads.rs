@@ -30,7 +30,8 @@ pub(super) fn run(case: &mut Case<'_>) {
 /// The modules that a thread's start and saved stack show, start first.
 pub(super) fn modules_of_thread<'a>(case: &Case<'a>, thread: &Thread) -> Vec<&'a Module> {
     let mut modules: Vec<&Module> = Vec::new();
-    let frames = thread.kernel_stack.map_or_else(Vec::new, |sp| bugcheck_unwind::scan_from(case.kernel, case.kernel.dump.header().arch, sp));
+    let frames =
+        thread.kernel_stack.map_or_else(Vec::new, |sp| bugcheck_unwind::scan_from(case.kernel, case.kernel.dump.header().arch, sp));
     let addresses = thread.start_address.into_iter().chain(frames.iter().map(|frame| frame.ip));
     for module in addresses.filter_map(|address| case.module_at(address)) {
         if modules.iter().all(|known| !std::ptr::eq(*known, module)) {

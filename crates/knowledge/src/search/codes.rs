@@ -15,8 +15,7 @@ pub(super) fn read_codes(tokens: &[Token<'_>], named: &[Named], lookup: &mut Loo
     let mut rest = tokens;
     while let Some((token, after)) = rest.split_first() {
         let announced = before.is_some_and(Token::announces_code);
-        let decimal_first =
-            before.is_some_and(|before| before.text.eq_ignore_ascii_case("BugcheckCode"));
+        let decimal_first = before.is_some_and(|before| before.text.eq_ignore_ascii_case("BugcheckCode"));
         let is_code = if token.bracketed && !codes.is_empty() {
             false
         } else if token.is_number() {
@@ -24,10 +23,7 @@ pub(super) fn read_codes(tokens: &[Token<'_>], named: &[Named], lookup: &mut Loo
         } else {
             // Letters only, such as the `A` of `BugCheck A, {…}`.
             let ends = after.first().is_none_or(|next| next.bracketed);
-            let known = token
-                .hex
-                .and_then(|value| u32::try_from(value).ok())
-                .and_then(bug_check);
+            let known = token.hex.and_then(|value| u32::try_from(value).ok()).and_then(bug_check);
             known.is_some() && ends && (announced || before.is_none() || token.bracketed)
         };
         before = Some(token);
@@ -47,27 +43,15 @@ pub(super) fn read_codes(tokens: &[Token<'_>], named: &[Named], lookup: &mut Loo
 }
 
 /// Reads one number as a code, says how, and adds what it stands for.
-fn read_code(
-    token: &Token<'_>,
-    decimal_first: bool,
-    named: &[Named],
-    first: bool,
-    lookup: &mut Lookup,
-) -> Option<u32> {
+fn read_code(token: &Token<'_>, decimal_first: bool, named: &[Named], first: bool, lookup: &mut Lookup) -> Option<u32> {
     let shown = token.text;
     let Ok(hex) = u32::try_from(narrow(token.hex?)) else {
         if first && lookup.notes.is_empty() {
-            lookup.notes.push(format!(
-                "{shown} is too large for a bug check code; it looks like an address"
-            ));
+            lookup.notes.push(format!("{shown} is too large for a bug check code; it looks like an address"));
         }
         return None;
     };
-    let is_named = |code: u32| {
-        named
-            .iter()
-            .any(|(known, _)| base_code(known.code) == base_code(code))
-    };
+    let is_named = |code: u32| named.iter().any(|(known, _)| base_code(known.code) == base_code(code));
     let by_hex = bug_check(hex);
     let by_decimal = token
         .decimal
@@ -95,20 +79,16 @@ fn read_code(
             "{shown} was read as hexadecimal: {hex:#x} {}; in decimal, the way event 41 writes it, it would be {code:#x} {}",
             known.name, other.name
         )),
-        (Some(known), None) if known.code != hex => lookup.notes.push(format!(
-            "{hex:#x} is {:#x} with the flag that small dumps add",
-            known.code
-        )),
+        (Some(known), None) if known.code != hex => {
+            lookup.notes.push(format!("{hex:#x} is {:#x} with the flag that small dumps add", known.code))
+        }
         _ => {}
     }
     // Statuses below this look like bug check codes.
     if let Some(found) = status(hex).filter(|found| found.code > 0xffff) {
         lookup.add_status(found);
         if by_hex.is_none() && first {
-            lookup.notes.push(format!(
-                "{hex:#010x} is a status, not a bug check: {}",
-                found.name
-            ));
+            lookup.notes.push(format!("{hex:#010x} is a status, not a bug check: {}", found.name));
         }
     } else if by_hex.is_none() && first {
         lookup.notes.push(unknown_code(hex));
@@ -128,27 +108,19 @@ fn unknown_code(code: u32) -> String {
     if owners.is_empty() {
         format!("{code:#x} is no known bug check code")
     } else {
-        format!(
-            "{code:#x} is no bug check code but a parameter value of {}",
-            owners.join(" and ")
-        )
+        format!("{code:#x} is no bug check code but a parameter value of {}", owners.join(" and "))
     }
 }
 
 /// Takes up to four numbers that follow a code: all in brackets, or all outside.
 fn read_parameters<'s, 't>(tokens: &'s [Token<'t>]) -> (Vec<u64>, &'s [Token<'t>]) {
-    let bracketed = tokens
-        .iter()
-        .find(|token| !token.is_parameter_label())
-        .is_some_and(|token| token.bracketed);
+    let bracketed = tokens.iter().find(|token| !token.is_parameter_label()).is_some_and(|token| token.bracketed);
     let mut parameters = Vec::new();
     let mut rest = tokens;
     while let Some((token, after)) = rest.split_first() {
         if !token.is_parameter_label() {
             match token.hex {
-                Some(value) if token.bracketed == bracketed && parameters.len() < 4 => {
-                    parameters.push(value)
-                }
+                Some(value) if token.bracketed == bracketed && parameters.len() < 4 => parameters.push(value),
                 _ => break,
             }
         }

@@ -19,12 +19,8 @@ pub(super) fn correct(tokens: &[Token<'_>], codes: &[u32], named: &[Named], look
     let phrase = normalised(tokens.iter().map(|token| token.text));
     // A wrong name counts from the start of a word on, unless it is only a piece of a right one.
     let called = |name: &&str| {
-        phrase
-            .match_indices(*name)
-            .any(|(at, _)| starts_word(&phrase, at))
-            && !named
-                .iter()
-                .any(|(known, _)| known.name != *name && known.name.contains(*name))
+        phrase.match_indices(*name).any(|(at, _)| starts_word(&phrase, at))
+            && !named.iter().any(|(known, _)| known.name != *name && known.name.contains(*name))
     };
     for wrong in MISNOMERS {
         if wrong.codes.iter().any(|code| codes.contains(code)) || wrong.names.iter().any(called) {
@@ -39,8 +35,5 @@ pub(super) fn correct(tokens: &[Token<'_>], codes: &[u32], named: &[Named], look
 /// Whether a word starts with a known wrong name.
 pub(super) fn is_misnomer(word: &str) -> bool {
     let word = normalised([word]);
-    MISNOMERS
-        .iter()
-        .flat_map(|wrong| wrong.names)
-        .any(|name| word.starts_with(name))
+    MISNOMERS.iter().flat_map(|wrong| wrong.names).any(|name| word.starts_with(name))
 }

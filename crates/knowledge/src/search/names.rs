@@ -11,10 +11,7 @@ pub(super) type Named = (&'static BugCheck, How);
 
 /// The bug checks whose whole names the text holds, and those that a single word with `_` all but spells.
 pub(super) fn named(phrase: &str, words: &[&str]) -> Vec<Named> {
-    let mut whole: Vec<&'static BugCheck> = bug_checks()
-        .iter()
-        .filter(|known| holds(phrase, known.name))
-        .collect();
+    let mut whole: Vec<&'static BugCheck> = bug_checks().iter().filter(|known| holds(phrase, known.name)).collect();
     let longest = whole.clone();
     whole.retain(|known| {
         !longest.iter().any(|other| {
@@ -49,9 +46,7 @@ fn occurrences(phrase: &str, name: &str) -> usize {
 
 /// Whether a word of the phrase starts here.
 pub(super) fn starts_word(phrase: &str, at: usize) -> bool {
-    phrase
-        .get(..at)
-        .is_some_and(|before| before.is_empty() || before.ends_with('_'))
+    phrase.get(..at).is_some_and(|before| before.is_empty() || before.ends_with('_'))
 }
 
 pub(super) fn holds(phrase: &str, name: &str) -> bool {
@@ -61,10 +56,7 @@ pub(super) fn holds(phrase: &str, name: &str) -> bool {
 /// Says where a code and a name in the text do not belong together.
 pub(super) fn contradictions(named: &[Named], lookup: &mut Lookup) {
     for hit in &lookup.hits {
-        if named
-            .iter()
-            .any(|(other, _)| base_code(other.code) == base_code(hit.code))
-        {
+        if named.iter().any(|(other, _)| base_code(other.code) == base_code(hit.code)) {
             continue;
         }
         lookup.notes.extend(named.iter().map(|(other, _)| {
@@ -78,7 +70,5 @@ pub(super) fn contradictions(named: &[Named], lookup: &mut Lookup) {
 
 /// Whether the text is the whole name of a bug check.
 pub(super) fn names_bug_check(text: &str) -> bool {
-    bug_checks()
-        .iter()
-        .any(|known| known.name.eq_ignore_ascii_case(text))
+    bug_checks().iter().any(|known| known.name.eq_ignore_ascii_case(text))
 }

@@ -27,17 +27,9 @@ impl Token<'_> {
 
     /// Words that announce a code.
     pub(super) fn announces_code(&self) -> bool {
-        [
-            "BUGCHECK",
-            "CHECK",
-            "STOP",
-            "CODE",
-            "ERROR",
-            "BUGCHECKCODE",
-            "LIVEKERNELEVENT",
-        ]
-        .iter()
-        .any(|word| self.text.eq_ignore_ascii_case(word))
+        ["BUGCHECK", "CHECK", "STOP", "CODE", "ERROR", "BUGCHECKCODE", "LIVEKERNELEVENT"]
+            .iter()
+            .any(|word| self.text.eq_ignore_ascii_case(word))
             || names_bug_check(self.text)
     }
 
@@ -47,11 +39,7 @@ impl Token<'_> {
         matches!(lower.as_str(), "data" | "name")
             || ["p", "arg", "param", "parameter", "bugcheckparameter"]
                 .iter()
-                .any(|label| {
-                    lower
-                        .strip_prefix(label)
-                        .is_some_and(|number| matches!(number, "1" | "2" | "3" | "4"))
-                })
+                .any(|label| lower.strip_prefix(label).is_some_and(|number| matches!(number, "1" | "2" | "3" | "4")))
     }
 }
 
@@ -68,9 +56,7 @@ pub(super) fn tokens(text: &str) -> Vec<Token<'_>> {
             _ => {}
         }
         let end = rest.find(|c| !part_of_token(c)).unwrap_or(rest.len());
-        let (piece, after) = rest
-            .split_at_checked(end.max(first.len_utf8()))
-            .unwrap_or((rest, ""));
+        let (piece, after) = rest.split_at_checked(end.max(first.len_utf8())).unwrap_or((rest, ""));
         let trimmed = piece.trim_matches(['.', '!', '`']);
         if end > 0 && !trimmed.is_empty() {
             found.push(token(trimmed, open > 0));
@@ -82,34 +68,21 @@ pub(super) fn tokens(text: &str) -> Vec<Token<'_>> {
 
 fn token(text: &str, bracketed: bool) -> Token<'_> {
     let plain: String = text.chars().filter(|&c| c != '`').collect();
-    let prefixed = plain
-        .strip_prefix("0x")
-        .or_else(|| plain.strip_prefix("0X"));
+    let prefixed = plain.strip_prefix("0x").or_else(|| plain.strip_prefix("0X"));
     let digits = prefixed.unwrap_or(&plain);
-    let hex = (!digits.starts_with('+'))
-        .then(|| u64::from_str_radix(digits, 16).ok())
-        .flatten();
+    let hex = (!digits.starts_with('+')).then(|| u64::from_str_radix(digits, 16).ok()).flatten();
     let has_digit = digits.bytes().any(|byte| byte.is_ascii_digit());
     let decimal = match prefixed {
         None if digits.bytes().all(|byte| byte.is_ascii_digit()) => digits.parse().ok(),
         _ => None,
     };
     let certain = hex.is_some() && (prefixed.is_some() || (digits.len() >= 8 && has_digit));
-    Token {
-        text,
-        hex,
-        decimal,
-        certain,
-        bracketed,
-    }
+    Token { text, hex, decimal, certain, bracketed }
 }
 
 /// Words as capitals joined by `_`.
 pub(super) fn normalised<'t>(words: impl IntoIterator<Item = &'t str>) -> String {
-    let parts = words
-        .into_iter()
-        .flat_map(|word| word.split(|c: char| !c.is_ascii_alphanumeric()))
-        .filter(|part| !part.is_empty());
+    let parts = words.into_iter().flat_map(|word| word.split(|c: char| !c.is_ascii_alphanumeric())).filter(|part| !part.is_empty());
     let mut phrase = String::new();
     for part in parts {
         if !phrase.is_empty() {

@@ -38,13 +38,7 @@ pub(super) fn dispatch_level() -> Scenario {
     s.call("nt", "KiBugCheckDispatch", 0x3f_7c40, 0x120);
     s.bug_check_call(0xa, parameters);
     s.dump.bug_check(0xd1, parameters);
-    s.dump.secondary(
-        crate::Smbios {
-            cpu: "Example ARM64 CPU @ 3.00GHz".into(),
-            ..Default::default()
-        }
-        .blob(),
-    );
+    s.dump.secondary(crate::Smbios { cpu: "Example ARM64 CPU @ 3.00GHz".into(), ..Default::default() }.blob());
     s.dump.secondary(crate::process_path(NO_PROCESS));
     s.truth.family = Some("driver".into());
     s.truth.subject = Some("armnic.sys".into());

@@ -44,14 +44,7 @@ pub(super) fn null_write() -> Scenario {
         r12: 0x4,
         ..Default::default()
     };
-    let frame = TrapFrameX64 {
-        rcx: context.rcx,
-        rdx: context.rdx,
-        r9: context.r9,
-        rip: ip,
-        error_code: 2,
-        ..Default::default()
-    };
+    let frame = TrapFrameX64 { rcx: context.rcx, rdx: context.rdx, r9: context.r9, rip: ip, error_code: 2, ..Default::default() };
     s.trap_x64(frame, "KiPageFault", 0x3f_7d80);
     let record = ExceptionRecord::access_violation(ip, 1, 0);
     let (record_at, context_at) = s.exception_dispatch(&record, &context, &FILTER);
@@ -67,15 +60,8 @@ pub(super) fn null_write_dispatch() -> Scenario {
     let mut s = loading_faulty();
     s.does(&[0x33, 0xc0]); // xor eax,eax
     let ip = s.faults_at(&[0xc7, 0x00, 0x34, 0x12, 0, 0]); // mov dword ptr [rax],1234h
-    let frame = TrapFrameX64 {
-        rcx: 0xffff_9c8b_e5a1_2e30,
-        rdx: 2,
-        r8: 0x1,
-        rip: ip,
-        error_code: 2,
-        previous_irql: 2,
-        ..Default::default()
-    };
+    let frame =
+        TrapFrameX64 { rcx: 0xffff_9c8b_e5a1_2e30, rdx: 2, r8: 0x1, rip: ip, error_code: 2, previous_irql: 2, ..Default::default() };
     s.trap_x64(frame, "KiPageFault", 0x3f_7d80);
     let parameters = [0, 2, 1, ip];
     let saved = [0xffff_9c8b_e5a1_2e30, 0, 0xffff_9c8b_e4f0_a000, 4, 0, 0, 0];
@@ -95,23 +81,10 @@ pub(super) fn list_corruption() -> Scenario {
     s.does(&[0xb9, 3, 0, 0, 0]); // mov ecx,3
     let ip = s.faults_at(&[0xcd, 0x29]); // int 29h
     let entry = 0xffff_9c8b_e61f_44d0;
-    let frame = TrapFrameX64 {
-        rax: entry + 0x20,
-        rcx: 3,
-        rdx: entry,
-        r8: entry + 0x20,
-        rip: ip,
-        ..Default::default()
-    };
+    let frame = TrapFrameX64 { rax: entry + 0x20, rcx: 3, rdx: entry, r8: entry + 0x20, rip: ip, ..Default::default() };
     let trap_at = s.trap_x64(frame, "KiRaiseSecurityCheckFailure", 0x3f_7d00);
     s.call("nt", "KiFastFailDispatch", 0x3f_7e00, 0x1d8);
-    let record = ExceptionRecord {
-        code: 0xc000_0409,
-        flags: 1,
-        address: ip,
-        information: vec![3],
-        ..Default::default()
-    };
+    let record = ExceptionRecord { code: 0xc000_0409, flags: 1, address: ip, information: vec![3], ..Default::default() };
     let record_at = s.sp + 0x138;
     s.put(record_at, &record.bytes64());
     let parameters = [3, trap_at, record_at, 0];
@@ -119,10 +92,7 @@ pub(super) fn list_corruption() -> Scenario {
     s.dump.bug_check(0x139, parameters);
     // The entry: removed before, so that both links point to itself while its old neighbour still names it.
     let mut list = crate::Blob::new(0x40);
-    list.u64(0, entry)
-        .u64(8, entry)
-        .u64(0x20, entry)
-        .u64(0x28, entry);
+    list.u64(0, entry).u64(8, entry).u64(0x20, entry).u64(0x28, entry);
     s.dump.block(entry, &list.done());
     machine(&mut s, r"\Device\HarddiskVolume3\Tools\listtool.exe");
     s.truth.family = Some("driver".into());
@@ -135,11 +105,9 @@ pub(super) fn list_corruption() -> Scenario {
 pub(super) fn unloaded_driver() -> Scenario {
     let mut s = super::deferred_calls(Arch::X64);
     let start = s.base("nt") + 0xd40_0000;
-    s.dump
-        .unloaded_driver("dump_storport.sys", start - 0x2_0000, start - 0x1_0000);
+    s.dump.unloaded_driver("dump_storport.sys", start - 0x2_0000, start - 0x1_0000);
     s.dump.unloaded_driver("gone.sys", start, start + 0x8000);
-    s.dump
-        .unloaded_driver("WdFilter.sys", start + 0x9000, start + 0x6_4000);
+    s.dump.unloaded_driver("WdFilter.sys", start + 0x9000, start + 0x6_4000);
     let routine = start + 0x1480;
     s.call("nt", "KiProcessExpiredTimerList", 0x2a_6840, 0x88);
     // call rax: the deferred routine. The return address stays; there is no code to enter.
@@ -148,14 +116,7 @@ pub(super) fn unloaded_driver() -> Scenario {
     s.sp -= 8;
     s.put_pointer(s.sp, back);
     s.true_stack(back, "nt", "KiProcessExpiredTimerList");
-    s.truth.stack.insert(
-        0,
-        crate::Frame {
-            ip: routine,
-            module: "gone".into(),
-            symbol: String::new(),
-        },
-    );
+    s.truth.stack.insert(0, crate::Frame { ip: routine, module: "gone".into(), symbol: String::new() });
     s.truth.function = None;
     let frame = TrapFrameX64 {
         rax: routine,
@@ -186,47 +147,21 @@ pub(super) fn missing_instruction() -> Scenario {
     s.call("newdsp", "NewdspWorker", 0x1010, 0x48);
     s.call("newdsp", "NewdspCountChannels", 0x1200, 0x28);
     let ip = s.faults_at(&[0xf3, 0x48, 0x0f, 0xb8, 0xc1]); // popcnt rax,rcx
-    let context = ContextX64 {
-        flags: 0x10_001f,
-        rip: ip,
-        rsp: s.sp,
-        rcx: 0xff,
-        rbx: 0xffff_9c8b_e700_1010,
-        ..Default::default()
-    };
-    s.trap_x64(
-        TrapFrameX64 {
-            rcx: 0xff,
-            rip: ip,
-            ..Default::default()
-        },
-        "KiInvalidOpcodeFault",
-        0x3f_7d00,
-    );
-    let record = ExceptionRecord {
-        code: 0xc000_001d,
-        address: ip,
-        ..Default::default()
-    };
+    let context = ContextX64 { flags: 0x10_001f, rip: ip, rsp: s.sp, rcx: 0xff, rbx: 0xffff_9c8b_e700_1010, ..Default::default() };
+    s.trap_x64(TrapFrameX64 { rcx: 0xff, rip: ip, ..Default::default() }, "KiInvalidOpcodeFault", 0x3f_7d00);
+    let record = ExceptionRecord { code: 0xc000_001d, address: ip, ..Default::default() };
     let (record_at, context_at) = s.exception_dispatch(&record, &context, &FILTER);
     let parameters = [0xffff_ffff_c000_001d, ip, record_at, context_at];
     s.bug_check_call(0x7e, parameters);
     s.dump.bug_check(0x1000_007e, parameters);
     s.dump.header.context = Some(context.bytes());
     let name = "Example Quad CPU    Q9000  @ 2.66GHz";
-    let bios = crate::Smbios {
-        cpu: name.into(),
-        cpu_socket: "LGA775".into(),
-        bios_date: "08/02/2012".into(),
-        ..Default::default()
-    };
+    let bios = crate::Smbios { cpu: name.into(), cpu_socket: "LGA775".into(), bios_date: "08/02/2012".into(), ..Default::default() };
     s.dump.secondary(bios.blob());
     let id = "Intel64 Family 6 Model 23 Stepping 10";
-    s.dump
-        .secondary(crate::cpu_registry(2667, name, "GenuineIntel", id, 0xa0c));
+    s.dump.secondary(crate::cpu_registry(2667, name, "GenuineIntel", id, 0xa0c));
     let ecx = 0x0c08_e3bd; // Without POPCNT, bit 23, and SSE4.2, bit 20.
-    s.dump
-        .secondary(crate::CpuidBlob::intel(0x1067a, ecx, 0xbfeb_fbff, 0, name).blob());
+    s.dump.secondary(crate::CpuidBlob::intel(0x1067a, ecx, 0xbfeb_fbff, 0, name).blob());
     s.truth.family = Some("driver".into());
     s.truth.subject = Some("newdsp.sys".into());
     s.truth.source = Some("newdsp.c:140".into());
@@ -253,12 +188,7 @@ pub(super) fn stack_overflow() -> Scenario {
     s.true_stack(ip, "recurse", "RecurseWalk");
     let overflowed = s.stack_bytes(limit);
     s.switch_stack(0xffff_f806_1f27_f000);
-    let frame = TrapFrameX64 {
-        rcx: 0xffff_9c8b_e6f0_2000,
-        rdx: 0x1b,
-        rip: ip,
-        ..Default::default()
-    };
+    let frame = TrapFrameX64 { rcx: 0xffff_9c8b_e6f0_2000, rdx: 0x1b, rip: ip, ..Default::default() };
     let trap_at = s.sp - 0x190;
     s.trap_x64(frame, "KiDoubleFaultAbort", 0x3f_7d00);
     s.put_pointer(trap_at + 0x180, fault_sp);
@@ -287,14 +217,7 @@ pub(super) fn execute_data() -> Scenario {
     s.sp -= 8;
     s.put_pointer(s.sp, back);
     s.true_stack(back, "jumpdata", "JumpdataNotify");
-    s.truth.stack.insert(
-        0,
-        crate::Frame {
-            ip: target,
-            module: "jumpdata".into(),
-            symbol: String::new(),
-        },
-    );
+    s.truth.stack.insert(0, crate::Frame { ip: target, module: "jumpdata".into(), symbol: String::new() });
     let frame = TrapFrameX64 {
         rax: target,
         rcx: 0xffff_9c8b_e5d2_1a30,
@@ -339,36 +262,18 @@ pub(super) fn system_service() -> Scenario {
         r8: 2,
         ..Default::default()
     };
-    let frame = TrapFrameX64 {
-        rcx: context.rcx,
-        rdx: context.rdx,
-        r8: 2,
-        rip: ip,
-        fault_address: 0x1a,
-        ..Default::default()
-    };
+    let frame = TrapFrameX64 { rcx: context.rcx, rdx: context.rdx, r8: 2, rip: ip, fault_address: 0x1a, ..Default::default() };
     s.trap_x64(frame, "KiPageFault", 0x3f_7d80);
     let record = ExceptionRecord::access_violation(ip, 0, 0x1a);
-    let (_, context_at) = s.exception_dispatch(
-        &record,
-        &context,
-        &[("KiSystemServiceHandler", 0x3f_7a00, 0x38)],
-    );
+    let (_, context_at) = s.exception_dispatch(&record, &context, &[("KiSystemServiceHandler", 0x3f_7a00, 0x38)]);
     let parameters = [0xc000_0005, ip, context_at, 0];
     s.bug_check_dispatch([0; 7], 0x3b, parameters);
     s.dump.bug_check(0x3b, parameters);
     // What rcx points to: the name pointer at +0x10 is already bad.
     let mut object = crate::Blob::new(0x40);
-    object
-        .u32(0, 0x76_0041)
-        .u64(8, 1)
-        .u64(0x10, 0x18)
-        .u64(0x18, 0xffff_9c8b_e5d2_2a48);
+    object.u32(0, 0x76_0041).u64(8, 1).u64(0x10, 0x18).u64(0x18, 0xffff_9c8b_e5d2_2a48);
     s.dump.block(context.rcx, &object.done());
-    machine(
-        &mut s,
-        r"\Device\HarddiskVolume3\Program Files\Thirdav\scan.exe",
-    );
+    machine(&mut s, r"\Device\HarddiskVolume3\Program Files\Thirdav\scan.exe");
     s.truth.family = Some("driver".into());
     s.truth.subject = Some("thirdav.sys".into());
     s.truth.source = Some("scan.c:233".into());

@@ -1,9 +1,7 @@
 //! Things that took too long: power requests, graphics engines, deferred calls, a silent processor.
 
 use super::{NO_PROCESS, Scenario, Story, machine};
-use crate::{
-    Arch, Blob, DeviceObject, DriverObject, Irp, StackLocation, TrapFrameX64, Triage9fPower,
-};
+use crate::{Arch, Blob, DeviceObject, DriverObject, Irp, StackLocation, TrapFrameX64, Triage9fPower};
 
 /// A driver keeps a power request forever: the IRP's current location names its device.
 pub(super) fn power_irp() -> Scenario {
@@ -24,20 +22,10 @@ pub(super) fn power_irp() -> Scenario {
         (sleepy_driver, fdo, sleepy, 0x1b000, r"\Driver\sleepy"),
     ];
     for (address, device_object, driver_start, driver_size, name) in drivers {
-        let object = DriverObject {
-            address,
-            device_object,
-            driver_start,
-            driver_size,
-            name: name.into(),
-        };
+        let object = DriverObject { address, device_object, driver_start, driver_size, name: name.into() };
         s.dump.block(address, &object.bytes());
     }
-    let stack = [
-        (pdo, pci_driver, filter, 1),
-        (filter, acpi_driver, fdo, 2),
-        (fdo, sleepy_driver, 0, 3),
-    ];
+    let stack = [(pdo, pci_driver, filter, 1), (filter, acpi_driver, fdo, 2), (fdo, sleepy_driver, 0, 3)];
     for (address, driver_object, attached_device, stack_size) in stack {
         let object = DeviceObject {
             driver_object,
@@ -100,12 +88,7 @@ fn display(s: &mut Story, base: u64) -> u64 {
     s.call("dxgkrnl", "TdrBugcheckOnTimeout", 0x10b0, 0x38);
     // The routine parameter 2 names: its code page is in the dump.
     let routine = base + 0x170_0a40;
-    s.code.put(
-        routine,
-        &[
-            0x48, 0x89, 0x5c, 0x24, 8, 0x57, 0x48, 0x83, 0xec, 0x20, 0x48, 0x8b, 0xd9, 0x33, 0xff,
-        ],
-    );
+    s.code.put(routine, &[0x48, 0x89, 0x5c, 0x24, 8, 0x57, 0x48, 0x83, 0xec, 0x20, 0x48, 0x8b, 0xd9, 0x33, 0xff]);
     routine
 }
 
@@ -173,12 +156,7 @@ pub(super) fn dpc_watchdog() -> Scenario {
     s.dump.bug_check(0x133, parameters);
     // DPC_WATCHDOG_GLOBAL_TRIAGE_BLOCK: signature, revision 1, size 0x10, two numbers as in a real 19041 dump.
     let mut block = Blob::new(0x10);
-    block
-        .u32(0, 0xaebe_cede)
-        .u16(4, 1)
-        .u16(6, 0x10)
-        .u32(8, 0x84a8)
-        .u32(0xc, 0x82);
+    block.u32(0, 0xaebe_cede).u16(4, 1).u16(6, 0x10).u32(8, 0x84a8).u32(0xc, 0x82);
     s.dump.block(block_at, &block.done());
     machine(&mut s, NO_PROCESS);
     s.truth.expected_kind = "hang".into();
@@ -218,32 +196,16 @@ pub(super) fn clock_watchdog() -> Scenario {
     assert_eq!(reporter_stack, s.stack_bytes(reporter_sp));
     s.call("nt", "KeClockInterruptNotify", 0x2a_6c80, 0x158);
     s.call("nt", "KeAccumulateTicks", 0x2a_6cc0, 0x68);
-    let (prcb_at, thread_at, process_at) = (
-        0xffff_d480_1a2e_0180_u64,
-        0xffff_9c8b_e7a0_3080_u64,
-        0xffff_9c8b_de09_5080_u64,
-    );
+    let (prcb_at, thread_at, process_at) = (0xffff_d480_1a2e_0180_u64, 0xffff_9c8b_e7a0_3080_u64, 0xffff_9c8b_de09_5080_u64);
     let parameters = [0x18, 0, prcb_at, 2];
     s.bug_check_call(0x101, parameters);
     s.dump.bug_check(0x101, parameters);
     let mut prcb = Blob::new(0x400);
-    prcb.u32(0, 0x1f80)
-        .u64(8, thread_at)
-        .u64(0x18, 0xffff_d480_1a2f_0200)
-        .u32(0x24, 2)
-        .u32(0x44, 3600);
+    prcb.u32(0, 0x1f80).u64(8, thread_at).u64(0x18, 0xffff_d480_1a2f_0200).u32(0x24, 2).u32(0x44, 3600);
     s.dump.block(prcb_at, &prcb.done());
     let mut thread = Blob::new(0x500);
-    thread
-        .u16(0, 6)
-        .u64(0x28, silent_base - 0x3b0)
-        .u64(0x30, silent_base - 0x6000)
-        .u64(0x38, silent_base);
-    thread
-        .u64(0x58, fragment_at)
-        .u8(0x184, 2)
-        .u64(0x220, process_at)
-        .u64(0x450, nt + 0x2a_6090);
+    thread.u16(0, 6).u64(0x28, silent_base - 0x3b0).u64(0x30, silent_base - 0x6000).u64(0x38, silent_base);
+    thread.u64(0x58, fragment_at).u8(0x184, 2).u64(0x220, process_at).u64(0x450, nt + 0x2a_6090);
     thread.u64(0x478, 4).u64(0x480, 0x2b4);
     s.dump.block(thread_at, &thread.done());
     s.dump.block(process_at, &s.dump.process.clone());

@@ -31,20 +31,13 @@ pub(super) fn inconsistent_address() -> Scenario {
     let mut object = crate::Blob::new(0x80);
     object.bytes(0, b"Inno").u32(0x38, 7);
     s.dump.block(state, &object.done());
-    machine(
-        &mut s,
-        r"\Device\HarddiskVolume3\Program Files\Innocent\innocent.exe",
-    );
+    machine(&mut s, r"\Device\HarddiskVolume3\Program Files\Innocent\innocent.exe");
     s.truth.family = Some("hardware".into());
     s.truth.part = Some("cpu".into());
     s.truth.subject = Some("cpu".into());
     s.truth.function = None;
     s.truth.victim = Some("innocent.sys".into());
-    s.truth.injected = Some(Injected {
-        what: "effective-address".into(),
-        bit: None,
-        at: Some(ip),
-    });
+    s.truth.injected = Some(Injected { what: "effective-address".into(), bit: None, at: Some(ip) });
     s.end("inconsistent-address-d1")
 }
 
@@ -53,11 +46,7 @@ pub(super) fn machine_check() -> Scenario {
     let mut s = super::deferred_calls(Arch::X64);
     let rip = s.ip();
     s.does(&[0xf4]); // hlt
-    let interrupted = TrapFrameX64 {
-        rip,
-        eflags: 0x246,
-        ..Default::default()
-    };
+    let interrupted = TrapFrameX64 { rip, eflags: 0x246, ..Default::default() };
     s.trap_x64(interrupted, "KiMcheckAbort", 0x3f_7d00);
     s.call("nt", "HalpMcaReportError", 0x2a_6a00, 0x78);
     s.call("nt", "WheaReportHwError", 0x2a_6a40, 0x88);
@@ -96,18 +85,11 @@ pub(super) fn one_bit_pte() -> Scenario {
     s.bug_check_call(0x1a, parameters);
     s.dump.bug_check(0x1a, parameters);
     s.dump.block(pte, &value.to_le_bytes());
-    machine(
-        &mut s,
-        r"\Device\HarddiskVolume3\Windows\System32\backgroundTask.exe",
-    );
+    machine(&mut s, r"\Device\HarddiskVolume3\Windows\System32\backgroundTask.exe");
     s.truth.family = Some("hardware".into());
     s.truth.part = Some("memory".into());
     s.truth.subject = Some("memory".into());
-    s.truth.injected = Some(Injected {
-        what: "pte-bit".into(),
-        bit: Some(33),
-        at: Some(pte),
-    });
+    s.truth.injected = Some(Injected { what: "pte-bit".into(), bit: Some(33), at: Some(pte) });
     s.end("one-bit-pte-1a")
 }
 
@@ -133,19 +115,12 @@ pub(super) fn cookie_bit() -> Scenario {
     let mut data = crate::Blob::new(0x40);
     data.u64(0x10, expected).u64(0x18, !expected);
     s.dump.block(base + 0x8000, &data.done());
-    machine(
-        &mut s,
-        r"\Device\HarddiskVolume3\Program Files\Innocent\innocent.exe",
-    );
+    machine(&mut s, r"\Device\HarddiskVolume3\Program Files\Innocent\innocent.exe");
     s.truth.family = Some("hardware".into());
     s.truth.part = Some("memory".into());
     s.truth.subject = Some("memory".into());
     s.truth.function = None;
     s.truth.victim = Some("innocent.sys".into());
-    s.truth.injected = Some(Injected {
-        what: "cookie-bit".into(),
-        bit: Some(21),
-        at: None,
-    });
+    s.truth.injected = Some(Injected { what: "cookie-bit".into(), bit: Some(21), at: None });
     s.end("cookie-bit-f7")
 }

@@ -67,10 +67,7 @@ pub fn all() -> Vec<Scenario> {
 /// # Panics
 /// When there is none.
 pub fn by_name(name: &str) -> Scenario {
-    all()
-        .into_iter()
-        .find(|s| s.name == name)
-        .unwrap_or_else(|| panic!("no scenario {name}"))
+    all().into_iter().find(|s| s.name == name).unwrap_or_else(|| panic!("no scenario {name}"))
 }
 
 /// Feature bits of leaf 1 ecx: everything a present processor has, POPCNT (bit 23) among them.
@@ -79,20 +76,10 @@ pub(crate) const LEAF1_ECX: u32 = 0x7ffa_fbbf;
 /// Firmware, processor and process in secondary data.
 pub(crate) fn machine(story: &mut Story, process: &str) {
     let (name, signature) = ("Example Core(TM) 8-Core CPU @ 3.60GHz", 0x000a_0655);
-    story.dump.secondary(
-        Smbios {
-            cpu: name.into(),
-            ..Smbios::default()
-        }
-        .blob(),
-    );
+    story.dump.secondary(Smbios { cpu: name.into(), ..Smbios::default() }.blob());
     let id = "Intel64 Family 6 Model 165 Stepping 5";
-    story
-        .dump
-        .secondary(cpu_registry(3600, name, "GenuineIntel", id, 0xe2));
-    story
-        .dump
-        .secondary(CpuidBlob::intel(signature, LEAF1_ECX, 0xbfeb_fbff, 0x029c_67af, name).blob());
+    story.dump.secondary(cpu_registry(3600, name, "GenuineIntel", id, 0xe2));
+    story.dump.secondary(CpuidBlob::intel(signature, LEAF1_ECX, 0xbfeb_fbff, 0x029c_67af, name).blob());
     story.dump.secondary(process_path(process));
     story.process(process);
 }

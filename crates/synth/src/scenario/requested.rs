@@ -10,11 +10,7 @@ pub(super) fn manual() -> Scenario {
     s.driver("i8042prt.sys", base, 0x24000);
     let rip = s.ip();
     s.does(&[0xf4]); // hlt
-    let interrupted = TrapFrameX64 {
-        rip,
-        eflags: 0x246,
-        ..Default::default()
-    };
+    let interrupted = TrapFrameX64 { rip, eflags: 0x246, ..Default::default() };
     s.trap_x64(interrupted, "KiInterruptDispatch", 0x3f_7d00);
     s.call("i8042prt", "I8042KeyboardInterruptService", 0x1010, 0xa8);
     s.call("i8042prt", "I8xProcessCrashDump", 0x1100, 0x38);

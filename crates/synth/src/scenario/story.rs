@@ -2,10 +2,7 @@
 //! code page, pushes its return address and the callee's frame, and the stack, the pages and the true stack come out
 //! consistent.
 
-use crate::{
-    Arch, Code, ContextArm64, ContextX64, ContextX86, ExceptionRecord, Frame, TrapFrameX64,
-    TrapFrameX86, TriageDump, Truth,
-};
+use crate::{Arch, Code, ContextArm64, ContextX64, ContextX86, ExceptionRecord, Frame, TrapFrameX64, TrapFrameX86, TriageDump, Truth};
 
 /// Where a function lies.
 #[derive(Clone, Debug)]
@@ -54,69 +51,25 @@ impl Story {
         let n = dump.drivers[0].base;
         match arch {
             Arch::X64 => {
-                dump.driver("CLFS.SYS", n + 0x2a0_0000, 0x6a000).driver(
-                    "FLTMGR.SYS",
-                    n + 0x2b0_0000,
-                    0x72000,
-                );
-                dump.driver("Wdf01000.sys", n + 0x320_0000, 0xd1000).driver(
-                    "ACPI.sys",
-                    n + 0x330_0000,
-                    0xcc000,
-                );
-                dump.driver("pci.sys", n + 0x340_0000, 0x77000).driver(
-                    "storport.sys",
-                    n + 0x350_0000,
-                    0xb0000,
-                );
-                dump.driver("ndis.sys", n + 0x360_0000, 0x16f000).driver(
-                    "Ntfs.sys",
-                    n + 0x380_0000,
-                    0x2d9000,
-                );
-                dump.driver("tcpip.sys", n + 0x3c0_0000, 0x2ec000).driver(
-                    "dxgkrnl.sys",
-                    n + 0x420_0000,
-                    0x3a4000,
-                );
-                dump.driver("dxgmms2.sys", n + 0x460_0000, 0xe1000).driver(
-                    "kbdclass.sys",
-                    n + 0x480_0000,
-                    0x14000,
-                );
+                dump.driver("CLFS.SYS", n + 0x2a0_0000, 0x6a000).driver("FLTMGR.SYS", n + 0x2b0_0000, 0x72000);
+                dump.driver("Wdf01000.sys", n + 0x320_0000, 0xd1000).driver("ACPI.sys", n + 0x330_0000, 0xcc000);
+                dump.driver("pci.sys", n + 0x340_0000, 0x77000).driver("storport.sys", n + 0x350_0000, 0xb0000);
+                dump.driver("ndis.sys", n + 0x360_0000, 0x16f000).driver("Ntfs.sys", n + 0x380_0000, 0x2d9000);
+                dump.driver("tcpip.sys", n + 0x3c0_0000, 0x2ec000).driver("dxgkrnl.sys", n + 0x420_0000, 0x3a4000);
+                dump.driver("dxgmms2.sys", n + 0x460_0000, 0xe1000).driver("kbdclass.sys", n + 0x480_0000, 0x14000);
             }
             Arch::Arm64 => {
-                dump.driver("FLTMGR.SYS", n + 0x2b0_0000, 0x81000).driver(
-                    "Wdf01000.sys",
-                    n + 0x320_0000,
-                    0xe2000,
-                );
-                dump.driver("ndis.sys", n + 0x360_0000, 0x187000).driver(
-                    "Ntfs.sys",
-                    n + 0x380_0000,
-                    0x301000,
-                );
+                dump.driver("FLTMGR.SYS", n + 0x2b0_0000, 0x81000).driver("Wdf01000.sys", n + 0x320_0000, 0xe2000);
+                dump.driver("ndis.sys", n + 0x360_0000, 0x187000).driver("Ntfs.sys", n + 0x380_0000, 0x301000);
             }
             Arch::X86 => {
-                dump.driver("fltmgr.sys", 0x8b03_1000, 0x34000).driver(
-                    "Ntfs.sys",
-                    0x8b21_6000,
-                    0x12f000,
-                );
-                dump.driver("ndis.sys", 0x8b38_8000, 0xb7000).driver(
-                    "tcpip.sys",
-                    0x8b44_a000,
-                    0x149000,
-                );
+                dump.driver("fltmgr.sys", 0x8b03_1000, 0x34000).driver("Ntfs.sys", 0x8b21_6000, 0x12f000);
+                dump.driver("ndis.sys", 0x8b38_8000, 0xb7000).driver("tcpip.sys", 0x8b44_a000, 0x149000);
             }
         }
         let stack_base = dump.top_of_stack + 0x100;
         let sp = stack_base - if arch.is_32() { 0x10 } else { 0x70 };
-        let truth = Truth {
-            expected_kind: "fault".into(),
-            arch: Some(arch),
-            ..Truth::default()
-        };
+        let truth = Truth { expected_kind: "fault".into(), arch: Some(arch), ..Truth::default() };
         Story {
             dump,
             code: Code::new(if arch == Arch::Arm64 { 0 } else { 0xcc }),
@@ -240,9 +193,7 @@ impl Story {
                 // stp fp, lr, [sp, #-locals]!; mov fp, sp. The caller put lr in its argument.
                 assert!(locals.is_multiple_of(16) && locals < 0x200);
                 let imm = (((-(locals as i64)) / 8) as u32) & 0x7f;
-                let at = self
-                    .code
-                    .put(place.cursor, &(0xa980_7bfd_u32 | imm << 15).to_le_bytes());
+                let at = self.code.put(place.cursor, &(0xa980_7bfd_u32 | imm << 15).to_le_bytes());
                 place.cursor = self.code.put(at, &0x9100_03fd_u32.to_le_bytes());
             }
         }
@@ -250,14 +201,7 @@ impl Story {
 
     fn place(&self, module: &str, name: &str, rva: u64) -> Place {
         let start = self.base(module) + rva;
-        Place {
-            module: module.to_owned(),
-            name: name.to_owned(),
-            start,
-            cursor: start,
-            import_slot: (start & !0xfff) + 0xfc0,
-            locals: 0,
-        }
+        Place { module: module.to_owned(), name: name.to_owned(), start, cursor: start, import_slot: (start & !0xfff) + 0xfc0, locals: 0 }
     }
 
     /// The first function of the thread (or of an interrupt): nobody's return address is pushed.
@@ -327,14 +271,7 @@ impl Story {
         let mut place = self.place(module, name, rva);
         let back = self.write_call(&place);
         let here = self.here.as_ref().unwrap();
-        self.frames.insert(
-            0,
-            Frame {
-                ip: back,
-                module: here.module.clone(),
-                symbol: here.name.clone(),
-            },
-        );
+        self.frames.insert(0, Frame { ip: back, module: here.module.clone(), symbol: here.name.clone() });
         match self.arch {
             Arch::X64 | Arch::X86 => {
                 self.sp -= self.arch.pointer() as u64;
@@ -371,14 +308,7 @@ impl Story {
 
     /// Takes the stack as it is for the truth, with `ip` as the innermost frame, and starts afresh.
     pub fn true_stack(&mut self, ip: u64, module: &str, name: &str) {
-        self.frames.insert(
-            0,
-            Frame {
-                ip,
-                module: module.into(),
-                symbol: name.into(),
-            },
-        );
+        self.frames.insert(0, Frame { ip, module: module.into(), symbol: name.into() });
         self.truth.stack = std::mem::take(&mut self.frames);
         if self.truth.function.is_none() {
             self.truth.function = Some(name.into());
@@ -393,12 +323,7 @@ impl Story {
         self.put(at, &frame.bytes());
         let mut place = self.place("nt", handler, handler_rva);
         // Entry code of a page fault handler: push rbp; sub rsp,158h; lea rbp,[rsp+80h].
-        place.cursor = self.code.put(
-            place.cursor,
-            &[
-                0x55, 0x48, 0x81, 0xec, 0x58, 0x01, 0, 0, 0x48, 0x8d, 0xac, 0x24, 0x80, 0, 0, 0,
-            ],
-        );
+        place.cursor = self.code.put(place.cursor, &[0x55, 0x48, 0x81, 0xec, 0x58, 0x01, 0, 0, 0x48, 0x8d, 0xac, 0x24, 0x80, 0, 0, 0]);
         self.here = Some(place);
         at
     }
@@ -435,12 +360,7 @@ impl Story {
 
     /// The x64 way from a trap handler to KeBugCheckEx in real dumps: KiBugCheckDispatch keeps the non-volatile
     /// registers (KEXCEPTION_FRAME, 0x138 bytes; rbx +0x100, rdi +0x108, rsi +0x110, r12 +0x118 .. r15 +0x130).
-    pub fn bug_check_dispatch(
-        &mut self,
-        saved: [u64; 7],
-        code: u64,
-        parameters: [u64; 4],
-    ) -> &mut Self {
+    pub fn bug_check_dispatch(&mut self, saved: [u64; 7], code: u64, parameters: [u64; 4]) -> &mut Self {
         self.call("nt", "KiBugCheckDispatch", 0x3f_7c40, 0x138);
         for (i, value) in saved.into_iter().enumerate() {
             self.local(0x100 + 8 * i as u64, value);
@@ -451,18 +371,8 @@ impl Story {
     /// Calls KeBugCheckEx from the present x64 function: its home space holds the code and first three parameters,
     /// the fourth is on the stack. The story ends at its first instruction.
     pub fn bug_check_call(&mut self, code: u64, parameters: [u64; 4]) -> &mut Self {
-        let values = [
-            code,
-            parameters[0],
-            parameters[1],
-            parameters[2],
-            parameters[3],
-        ];
-        let rva = if self.arch.is_32() {
-            0x7_b100
-        } else {
-            0x3f_7b00
-        };
+        let values = [code, parameters[0], parameters[1], parameters[2], parameters[3]];
+        let rva = if self.arch.is_32() { 0x7_b100 } else { 0x3f_7b00 };
         let place = self.place("nt", "KeBugCheckEx", rva);
         match self.arch {
             Arch::X64 => {
@@ -473,10 +383,8 @@ impl Story {
                 self.sp -= 8;
                 self.put_pointer(self.sp, back);
                 // mov [rsp+8],rcx; mov [rsp+10h],rdx; mov [rsp+18h],r8; mov [rsp+20h],r9
-                let body = [
-                    0x48, 0x89, 0x4c, 0x24, 8, 0x48, 0x89, 0x54, 0x24, 0x10, 0x4c, 0x89, 0x44,
-                    0x24, 0x18, 0x4c, 0x89, 0x4c, 0x24, 0x20,
-                ];
+                let body =
+                    [0x48, 0x89, 0x4c, 0x24, 8, 0x48, 0x89, 0x54, 0x24, 0x10, 0x4c, 0x89, 0x44, 0x24, 0x18, 0x4c, 0x89, 0x4c, 0x24, 0x20];
                 self.code.put(place.start, &body);
             }
             Arch::X86 => {
@@ -511,12 +419,7 @@ impl Story {
     /// The x64 way of an exception nobody handled in a system thread: KiExceptionDispatch keeps the exception
     /// record, KiDispatchException the context; the filter of PspSystemThreadStartup calls KeBugCheckEx.
     /// Returns {exception record, context} addresses. `filter` names the last three callers, innermost last.
-    pub fn exception_dispatch(
-        &mut self,
-        record: &ExceptionRecord,
-        context: &ContextX64,
-        filter: &[(&str, u64, u64)],
-    ) -> (u64, u64) {
+    pub fn exception_dispatch(&mut self, record: &ExceptionRecord, context: &ContextX64, filter: &[(&str, u64, u64)]) -> (u64, u64) {
         self.call("nt", "KiExceptionDispatch", 0x3f_7e80, 0x1d8);
         let record_at = self.sp + 0x138;
         self.put(record_at, &record.bytes64());
@@ -548,22 +451,14 @@ impl Story {
         }
         self.dump.thread = thread;
         if self.dump.header.context.is_none() && self.arch == Arch::X86 {
-            let context = ContextX86 {
-                eip: (self.base("nt") + 0x7_b100) as u32,
-                esp: self.sp as u32,
-                ebp: self.fp as u32,
-                ..Default::default()
-            };
+            let context =
+                ContextX86 { eip: (self.base("nt") + 0x7_b100) as u32, esp: self.sp as u32, ebp: self.fp as u32, ..Default::default() };
             self.dump.header.context = Some(context.bytes());
         }
         self.dump.blocks.extend(self.code.blocks());
         self.truth.dump = format!("{name}.dmp");
         self.truth.code = self.dump.header.code;
         self.truth.parameters = self.dump.header.parameters;
-        super::Scenario {
-            name: name.to_owned(),
-            dump: self.dump,
-            truth: self.truth,
-        }
+        super::Scenario { name: name.to_owned(), dump: self.dump, truth: self.truth }
     }
 }

@@ -20,15 +20,8 @@ pub(super) fn null_read() -> Scenario {
     s.call("oldfault", "OldfaultReadName", 0x1100, 0x0c);
     s.does(&[0x33, 0xf6]); // xor esi,esi
     let ip = s.faults_at(&[0x8b, 0x46, 0x0c]); // mov eax,dword ptr [esi+0Ch]
-    let frame = TrapFrameX86 {
-        eax: 0x8572_9d48,
-        ecx: 0x8651_2030,
-        edx: 0x10,
-        ebx: 0x8651_2000,
-        edi: 2,
-        eip: ip as u32,
-        ..Default::default()
-    };
+    let frame =
+        TrapFrameX86 { eax: 0x8572_9d48, ecx: 0x8651_2030, edx: 0x10, ebx: 0x8651_2000, edi: 2, eip: ip as u32, ..Default::default() };
     let trap_at = s.trap_x86(frame, "KiTrap0E", 0x7_b200);
     s.call("nt", "CommonDispatchException", 0x7_b240, 0x20);
     s.call("nt", "KiDispatchException", 0x7_a200, 0x348);

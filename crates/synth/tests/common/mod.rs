@@ -46,11 +46,7 @@ impl<'a> Triage<'a> {
     pub fn new(d: &'a [u8]) -> Self {
         let wide = &d[..8] == b"PAGEDU64";
         assert!(wide || &d[..8] == b"PAGEDUMP");
-        Triage {
-            d,
-            wide,
-            t: if wide { 0x2000 } else { 0x1000 },
-        }
+        Triage { d, wide, t: if wide { 0x2000 } else { 0x1000 } }
     }
 
     pub fn modules(&self) -> Vec<Module> {
@@ -84,11 +80,7 @@ impl<'a> Triage<'a> {
     /// {address, bytes}: the call stack first, then the data blocks.
     pub fn memory(&self) -> Vec<(u64, &'a [u8])> {
         let d = self.d;
-        let top = if self.wide {
-            u64_at(d, self.t + 0x48)
-        } else {
-            u64::from(u32_at(d, self.t + 0x48))
-        };
+        let top = if self.wide { u64_at(d, self.t + 0x48) } else { u64::from(u32_at(d, self.t + 0x48)) };
         let (stack, size) = (at(d, self.t + 0x28), at(d, self.t + 0x2c));
         let mut out = vec![(top, &d[stack..stack + size])];
         let field = self.t + if self.wide { 0x78 } else { 0x60 };
@@ -114,19 +106,12 @@ pub fn shared() -> Option<PathBuf> {
     let here = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
     let candidates = match std::env::var_os("BUGCHECK_SHARED") {
         Some(root) => vec![PathBuf::from(root)],
-        None => vec![
-            here.join("../../../shared"),
-            here.join("../../../../shared"),
-        ],
+        None => vec![here.join("../../../shared"), here.join("../../../../shared")],
     };
-    let found = candidates
-        .iter()
-        .find(|p| p.join("data/dumps").is_dir())
-        .cloned();
+    let found = candidates.iter().find(|p| p.join("data/dumps").is_dir()).cloned();
     if found.is_none() {
         // Not eprintln: the test harness would swallow it.
-        let text =
-            "\nSKIPPED: no real dumps at hand; set BUGCHECK_SHARED to the shared test data\n";
+        let text = "\nSKIPPED: no real dumps at hand; set BUGCHECK_SHARED to the shared test data\n";
         let _ = std::io::stderr().write_all(text.as_bytes());
     }
     found

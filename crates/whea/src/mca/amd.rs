@@ -96,19 +96,11 @@ impl Bits {
     pub(super) fn phrase(&self, code: Code) -> String {
         match (self.unit, self.error_name) {
             (Some(unit), Some(error)) => format!("{error} in the {} ({})", unit.name, unit.short),
-            (Some(unit), None) => format!(
-                "extended error {} in the {} ({}), by its class {}",
-                self.extended_code,
-                unit.name,
-                unit.short,
-                code.phrase()
-            ),
+            (Some(unit), None) => {
+                format!("extended error {} in the {} ({}), by its class {}", self.extended_code, unit.name, unit.short, code.phrase())
+            }
             (None, Some(error)) => format!("{error} (northbridge)"),
-            (None, None) => format!(
-                "{} (extended error {}, unit unknown)",
-                code.phrase(),
-                self.extended_code
-            ),
+            (None, None) => format!("{} (extended error {}, unit unknown)", code.phrase(), self.extended_code),
         }
     }
 
@@ -132,21 +124,14 @@ impl Bits {
             (self.poison, "Poison"),
             (self.scrub, "Scrub"),
         ];
-        let set: Vec<String> = flags
-            .iter()
-            .filter(|(set, _)| *set)
-            .map(|(_, name)| (*name).to_owned())
-            .collect();
+        let set: Vec<String> = flags.iter().filter(|(set, _)| *set).map(|(_, name)| (*name).to_owned()).collect();
         d.list("AMD flags", &set);
         d.add("extended error code", Some(self.extended_code));
         d.add("extended error", self.error_name);
         let unknown = (self.unit.is_none() && self.scalable != Some(false)).then_some("unknown");
         d.add("unit", self.unit.map(|u| u.name).or(unknown));
         d.hex("MCA_IPID", registers.ipid);
-        d.hex(
-            "MCA_SYND",
-            registers.syndrome.filter(|_| self.syndrome_valid),
-        );
+        d.hex("MCA_SYND", registers.syndrome.filter(|_| self.syndrome_valid));
         d.yes("scalable bank", self.scalable);
     }
 }
@@ -155,9 +140,7 @@ impl Bits {
 #[must_use]
 pub fn unit(ipid: u64) -> Option<&'static Unit> {
     let (hardware, kind) = (bits(ipid, 32, 43), bits(ipid, 48, 63));
-    UNITS
-        .iter()
-        .find(|u| u64::from(u.hardware) == hardware && u64::from(u.kind) == kind)
+    UNITS.iter().find(|u| u64::from(u.hardware) == hardware && u64::from(u.kind) == kind)
 }
 
 /// Which part a bank points to. The weights are this project's judgement.
@@ -170,10 +153,7 @@ pub(super) fn blame(b: &Bits, code: Code) -> Blame {
         (None, _) => code_blame(code),
     };
     if b.poison {
-        return blame.weaken(
-            0.5,
-            "the data was already marked bad, so it was damaged elsewhere",
-        );
+        return blame.weaken(0.5, "the data was already marked bad, so it was damaged elsewhere");
     }
     blame
 }
@@ -181,30 +161,16 @@ pub(super) fn blame(b: &Bits, code: Code) -> Blame {
 fn unit_blame(unit: &Unit, extended_code: u8) -> Blame {
     let why = match unit.part {
         Part::Cpu => "the unit is inside the processor package",
-        Part::Memory => {
-            "the memory controller saw it: a module, its slot, its settings, or the path to it"
-        }
+        Part::Memory => "the memory controller saw it: a module, its slot, its settings, or the path to it",
         _ => "the unit is in the processor package, but what it talks to is outside",
     };
     let blame = Blame::new(unit.part, unit.confidence, why);
     match (unit.short, extended_code) {
-        ("EX", 0) => blame.weaken(
-            0.6,
-            "a core that waits too long may wait for memory or a device",
-        ),
-        ("PIE", 2) | ("CS", _) | ("PIE", 1) => blame.weaken(
-            0.9,
-            "the fabric depends on memory clock and on-package voltages as well",
-        ),
-        ("LS", 9 | 10 | 19..=21) | ("IF", 12 | 13) => {
-            blame.weaken(0.5, "the unit received data that was bad before it came")
-        }
+        ("EX", 0) => blame.weaken(0.6, "a core that waits too long may wait for memory or a device"),
+        ("PIE", 2) | ("CS", _) | ("PIE", 1) => blame.weaken(0.9, "the fabric depends on memory clock and on-package voltages as well"),
+        ("LS", 9 | 10 | 19..=21) | ("IF", 12 | 13) => blame.weaken(0.5, "the unit received data that was bad before it came"),
         ("UMC", 1) => blame.weaken(0.6, "poisoned data passed through the controller"),
-        ("UMC", 6 | 7) => Blame::new(
-            Part::Cpu,
-            0.8,
-            "the controller's own storage is inside the processor",
-        ),
+        ("UMC", 6 | 7) => Blame::new(Part::Cpu, 0.8, "the controller's own storage is inside the processor"),
         _ => blame,
     }
 }
@@ -213,11 +179,9 @@ fn unit_blame(unit: &Unit, extended_code: u8) -> Blame {
 fn code_blame(code: Code) -> Blame {
     let blame = super::intel::blame(code);
     match code {
-        Code::Cache { level: 3, .. } => Blame::new(
-            Part::Cpu,
-            0.4,
-            "the class fits the last-level cache and the memory behind it alike, and the unit is unknown",
-        ),
+        Code::Cache { level: 3, .. } => {
+            Blame::new(Part::Cpu, 0.4, "the class fits the last-level cache and the memory behind it alike, and the unit is unknown")
+        }
         Code::Cache { .. } => blame.weaken(0.8, "the unit behind the bank is unknown"),
         _ => blame,
     }
@@ -338,12 +302,7 @@ const FETCH: &[&str] = &[
     "a branch status parity error",
 ];
 
-const LEVEL_2: &[&str] = &[
-    "a tag multi-hit error",
-    "a tag or state ECC error",
-    "a data ECC error",
-    "a hardware assertion",
-];
+const LEVEL_2: &[&str] = &["a tag multi-hit error", "a tag or state ECC error", "a data ECC error", "a hardware assertion"];
 
 const DECODE: &[&str] = &[
     "a micro-op cache tag parity error",
@@ -459,20 +418,10 @@ const MEMORY_2: &[&str] = &[
     "a microprocessor error",
 ];
 
-const IO_HUB: &[&str] = &[
-    "an ECC or parity error",
-    "a PCI Express error",
-    "an error event from a port",
-    "poisoned data leaving",
-    "an internal poison error",
-];
+const IO_HUB: &[&str] =
+    &["an ECC or parity error", "a PCI Express error", "an error event from a port", "poisoned data leaving", "an internal poison error"];
 
-const BRIDGE: &[&str] = &[
-    "a timeout",
-    "a memory ECC error",
-    "an error event of the non-transparent bridge",
-    "a port parity error",
-];
+const BRIDGE: &[&str] = &["a timeout", "a memory ECC error", "an error event of the non-transparent bridge", "a port parity error"];
 
 /// Extended codes of bank 4, the northbridge of families 10h to 16h (BIOS and Kernel Developer's Guides).
 const NORTHBRIDGE: &[&str] = &[

@@ -64,12 +64,7 @@ coded! {
 
 impl Bits {
     pub(super) fn read(registers: &Registers, flags: Flags) -> Self {
-        let Registers {
-            status,
-            misc,
-            capability,
-            ..
-        } = *registers;
+        let Registers { status, misc, capability, .. } = *registers;
         // Without MCG_CAP, take what every processor of the last fifteen years has: counting and recovery.
         let has = |n| capability.is_none_or(|cap| bit(cap, n));
         let known = |n| capability.is_some_and(|cap| bit(cap, n));
@@ -80,40 +75,28 @@ impl Bits {
             corrected_count: (has(10) && corrected).then(|| narrow(bits(status, 38, 52))),
             threshold: (known(11) && corrected).then(|| Threshold::from_code(bits(status, 53, 54))),
             firmware_updated: known(25).then(|| bit(status, 37)),
-            recovery: (has(24) && flags.uncorrected && !flags.context_corrupt)
-                .then(|| recovery(bit(status, 56), bit(status, 55))),
-            address_mode: (has(24) && flags.misc_valid && flags.address_valid)
-                .then(|| AddressMode::from_code(bits(misc, 6, 8))),
+            recovery: (has(24) && flags.uncorrected && !flags.context_corrupt).then(|| recovery(bit(status, 56), bit(status, 55))),
+            address_mode: (has(24) && flags.misc_valid && flags.address_valid).then(|| AddressMode::from_code(bits(misc, 6, 8))),
         }
     }
 
     pub(super) fn recovery_words(&self) -> &'static str {
         match self.recovery {
-            Some(Recovery::NoAction) => {
-                "it was not corrected, but the damaged data was not used yet"
-            }
+            Some(Recovery::NoAction) => "it was not corrected, but the damaged data was not used yet",
             Some(Recovery::Optional) => "it was not corrected, but work could go on",
-            Some(Recovery::Required) => {
-                "it was not corrected and the running code could not go on without recovery"
-            }
+            Some(Recovery::Required) => "it was not corrected and the running code could not go on without recovery",
             Some(Recovery::Undefined) | None => "it was not corrected",
         }
     }
 
     pub(super) fn details(&self, d: &mut Details) {
-        d.add(
-            "model-specific code",
-            Some(format!("{:#06x}", self.model_code)),
-        );
+        d.add("model-specific code", Some(format!("{:#06x}", self.model_code)));
         d.add("corrected errors counted", self.corrected_count);
         d.add("corrected-error tracking", self.threshold);
         d.add("address kind", self.address_mode);
         d.yes("status edited by firmware", self.firmware_updated);
         if self.filtered {
-            d.add(
-                "filtering",
-                Some("further corrected errors of this region are not reported"),
-            );
+            d.add("filtering", Some("further corrected errors of this region are not reported"));
         }
         let recovery = self.recovery.map(|r| match r {
             Recovery::NoAction => "no action required (UCNA)",
@@ -147,67 +130,32 @@ pub(super) fn blame(code: Code) -> Blame {
         Code::MicrocodeRomParity => (Cpu, 0.95, "the microcode ROM is inside the processor"),
         Code::External => (Unknown, 0.2, "another component signalled it"),
         Code::FunctionalRedundancy => (Cpu, 0.8, "two processors disagreed"),
-        Code::InternalParity => (
-            Cpu,
-            0.9,
-            "the parity error is inside the processor; heat, voltage or overclocking can cause it too",
-        ),
-        Code::SmmCodeAccess => (
-            BoardFirmware,
-            0.7,
-            "system-management code belongs to the firmware",
-        ),
+        Code::InternalParity => (Cpu, 0.9, "the parity error is inside the processor; heat, voltage or overclocking can cause it too"),
+        Code::SmmCodeAccess => (BoardFirmware, 0.7, "system-management code belongs to the firmware"),
         Code::InternalTimer => (
             Cpu,
             0.5,
             "the core stopped making progress; unstable voltage or clock does this, but so does a device that \
              never answers an access",
         ),
-        Code::GenericIo => (
-            Bus,
-            0.6,
-            "input and output go to devices, whose failure the processor only reports",
-        ),
-        Code::InternalUnclassified(_) => (
-            Cpu,
-            0.6,
-            "it is internal to the processor package, but has no class",
-        ),
+        Code::GenericIo => (Bus, 0.6, "input and output go to devices, whose failure the processor only reports"),
+        Code::InternalUnclassified(_) => (Cpu, 0.6, "it is internal to the processor package, but has no class"),
         Code::GenericCache { .. } => (Cpu, 0.85, "the caches are inside the processor"),
-        Code::Tlb { .. } => (
-            Cpu,
-            0.9,
-            "address-translation buffers are inside the processor",
-        ),
-        Code::Cache { level: 3, .. } => (
-            Cpu,
-            0.8,
-            "the last-level cache is inside the processor, but it also reports bad data that came from memory",
-        ),
+        Code::Tlb { .. } => (Cpu, 0.9, "address-translation buffers are inside the processor"),
+        Code::Cache { level: 3, .. } => {
+            (Cpu, 0.8, "the last-level cache is inside the processor, but it also reports bad data that came from memory")
+        }
         Code::Cache { .. } => (Cpu, 0.9, "this cache is inside the processor core"),
         Code::Memory { .. } => (
             Memory,
             0.85,
             "the memory controller saw it: a module, its slot, its settings, or (less often) the controller in the processor",
         ),
-        Code::Bus {
-            target: Target::Memory,
-            ..
-        } => (
-            Bus,
-            0.35,
-            "the request went to memory over an interconnect; either end can be at fault",
-        ),
-        Code::Bus { timeout: true, .. } => (
-            Bus,
-            0.5,
-            "a request was not answered; whatever should have answered is suspect",
-        ),
-        Code::Bus { .. } => (
-            Bus,
-            0.45,
-            "the processor reports it, but another device on the interconnect may have caused it",
-        ),
+        Code::Bus { target: Target::Memory, .. } => {
+            (Bus, 0.35, "the request went to memory over an interconnect; either end can be at fault")
+        }
+        Code::Bus { timeout: true, .. } => (Bus, 0.5, "a request was not answered; whatever should have answered is suspect"),
+        Code::Bus { .. } => (Bus, 0.45, "the processor reports it, but another device on the interconnect may have caused it"),
         Code::Other(_) => (Unknown, 0.2, "the code has no published meaning"),
     };
     Blame::new(part, confidence, why)

@@ -168,9 +168,7 @@ impl ArmError {
             level: field(2, 22, 24).and_then(|l| u8::try_from(l).ok()),
             context_corrupt: flag(3, 25),
             corrected: flag(4, 26),
-            participation: field(7, 29, 30)
-                .filter(|_| bus)
-                .map(Participation::from_code),
+            participation: field(7, 29, 30).filter(|_| bus).map(Participation::from_code),
             timeout: flag(8, 31).filter(|_| bus),
             virtual_address: when(valid, 3, b.u64(16)),
             physical_address: when(valid, 4, b.u64(24)),
@@ -179,38 +177,14 @@ impl ArmError {
 
     fn finding(&self, severity: Severity) -> Finding {
         let (what, blame) = match self.kind {
-            ErrorKind::Cache => (
-                "a cache error",
-                Blame::new(Part::Cpu, 0.85, "the caches are inside the processor"),
-            ),
-            ErrorKind::Tlb => (
-                "an address-translation (TLB) error",
-                Blame::new(Part::Cpu, 0.85, "the unit is inside the processor"),
-            ),
-            ErrorKind::Bus => (
-                "a bus error",
-                Blame::new(
-                    Part::Bus,
-                    0.4,
-                    "another device on the bus may have caused it",
-                ),
-            ),
-            ErrorKind::MicroArchitecture => (
-                "an internal error",
-                Blame::new(Part::Cpu, 0.7, "it is internal to the processor"),
-            ),
-            ErrorKind::CacheOrBus => (
-                "a cache or bus error",
-                Blame::new(
-                    Part::Cpu,
-                    0.4,
-                    "older and newer firmware number the kinds of error differently",
-                ),
-            ),
-            ErrorKind::Unknown(_) => (
-                "an error of unknown kind",
-                Blame::new(Part::Cpu, 0.3, "the kind of error is unknown"),
-            ),
+            ErrorKind::Cache => ("a cache error", Blame::new(Part::Cpu, 0.85, "the caches are inside the processor")),
+            ErrorKind::Tlb => ("an address-translation (TLB) error", Blame::new(Part::Cpu, 0.85, "the unit is inside the processor")),
+            ErrorKind::Bus => ("a bus error", Blame::new(Part::Bus, 0.4, "another device on the bus may have caused it")),
+            ErrorKind::MicroArchitecture => ("an internal error", Blame::new(Part::Cpu, 0.7, "it is internal to the processor")),
+            ErrorKind::CacheOrBus => {
+                ("a cache or bus error", Blame::new(Part::Cpu, 0.4, "older and newer firmware number the kinds of error differently"))
+            }
+            ErrorKind::Unknown(_) => ("an error of unknown kind", Blame::new(Part::Cpu, 0.3, "the kind of error is unknown")),
         };
         let mut d = Details::default();
         d.hex("error information", self.raw);
@@ -223,11 +197,7 @@ impl ArmError {
         d.yes("timed out", self.timeout);
         d.hex("virtual address", self.virtual_address);
         d.hex("physical address", self.physical_address);
-        blame.finding(
-            severity,
-            format!("An ARM processor reported {what} ({severity})."),
-            d.0,
-        )
+        blame.finding(severity, format!("An ARM processor reported {what} ({severity})."), d.0)
     }
 }
 
@@ -235,10 +205,7 @@ impl SavedContext {
     /// The context and the room it takes.
     fn read(b: Bytes<'_>) -> Option<(Self, usize)> {
         let size = usize::try_from(b.u32(4)?).ok()?;
-        let context = Self {
-            kind: ContextKind::from_code(b.u16(2)?.into()),
-            data: b.at(CONTEXT_HEADER, size)?.to_vec(),
-        };
+        let context = Self { kind: ContextKind::from_code(b.u16(2)?.into()), data: b.at(CONTEXT_HEADER, size)?.to_vec() };
         Some((context, CONTEXT_HEADER + size))
     }
 }
@@ -246,13 +213,8 @@ impl SavedContext {
 impl Processor {
     pub(super) fn findings(&self, severity: Severity) -> Vec<Finding> {
         if self.errors.is_empty() {
-            let blame = Blame::new(
-                Part::Cpu,
-                0.3,
-                "the section names a processor but holds no error",
-            );
-            let sentence =
-                format!("An ARM processor reported an error without details ({severity}).");
+            let blame = Blame::new(Part::Cpu, 0.3, "the section names a processor but holds no error");
+            let sentence = format!("An ARM processor reported an error without details ({severity}).");
             return vec![blame.finding(severity, sentence, Vec::new())];
         }
         self.errors.iter().map(|e| e.finding(severity)).collect()

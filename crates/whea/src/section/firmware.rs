@@ -54,11 +54,7 @@ impl Reference {
     }
 
     pub(super) fn finding(&self, severity: Severity) -> Finding {
-        let what = if self.is_crash_log() {
-            "an Intel CrashLog"
-        } else {
-            "a record of its own format"
-        };
+        let what = if self.is_crash_log() { "an Intel CrashLog" } else { "a record of its own format" };
         let why = if self.is_crash_log() {
             "a CrashLog is taken when processor or chipset give up; what gave up is in data that only Intel's decoder reads"
         } else {
@@ -72,10 +68,7 @@ impl Reference {
         d.add("bytes", Some(self.data.len()));
         Blame::new(Part::Unknown, 0.15, why).finding(
             severity,
-            format!(
-                "Firmware kept {what} of {} bytes about the error ({severity}).",
-                self.data.len()
-            ),
+            format!("Firmware kept {what} of {} bytes about the error ({severity}).", self.data.len()),
             d.0,
         )
     }

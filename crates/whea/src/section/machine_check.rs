@@ -77,10 +77,7 @@ pub(super) fn decode(b: Bytes<'_>, context: &Context) -> Option<Body> {
     let vendor = CpuVendor::from_code(b.u32(4)?.into());
     let capability = b.u64(264).filter(|&c| version >= 2 && c != 0);
     // AMD's extended registers start with MCA_IPID and MCA_SYND.
-    let amd = |at| {
-        b.u64(at)
-            .filter(|_| version >= 2 && vendor == CpuVendor::Amd)
-    };
+    let amd = |at| b.u64(at).filter(|_| version >= 2 && vendor == CpuVendor::Amd);
     let first = Registers {
         bank: b.u32(36),
         status: b.u64(40)?,
@@ -115,20 +112,13 @@ fn recovered(b: Bytes<'_>) -> Option<bool> {
     b.u8(281).filter(|_| tried).map(|v| v != 0)
 }
 
-fn more_registers(
-    b: Bytes<'_>,
-    version: u32,
-    capability: Option<u64>,
-) -> impl Iterator<Item = Registers> {
+fn more_registers(b: Bytes<'_>, version: u32, capability: Option<u64>) -> impl Iterator<Item = Registers> {
     let room: usize = match version {
         4 => 32,
         5 => 64,
         _ => 0,
     };
-    let claimed = b
-        .u32(MORE_COUNT)
-        .and_then(|n| usize::try_from(n).ok())
-        .unwrap_or(0);
+    let claimed = b.u32(MORE_COUNT).and_then(|n| usize::try_from(n).ok()).unwrap_or(0);
     let array = move |index: usize| MORE_ARRAYS + room * 4 + room * 8 * index;
     (0..claimed.min(room)).filter_map(move |i| {
         Some(Registers {
@@ -144,10 +134,7 @@ fn more_registers(
 
 impl MachineCheck {
     pub(super) fn findings(&self) -> Vec<Finding> {
-        let mut findings: Vec<Finding> = std::iter::once(&self.bank)
-            .chain(&self.more_banks)
-            .map(Bank::finding)
-            .collect();
+        let mut findings: Vec<Finding> = std::iter::once(&self.bank).chain(&self.more_banks).map(Bank::finding).collect();
         if let Some(first) = findings.first_mut() {
             first.details.extend(self.details().0);
         }
@@ -166,10 +153,7 @@ impl MachineCheck {
         }
         d.hex("MCG_CAP", self.capability);
         d.add("banks", self.capability.map(|c| bits(c, 0, 7)));
-        d.hex(
-            "instruction pointer",
-            Some(self.instruction_pointer).filter(|&ip| ip != 0),
-        );
+        d.hex("instruction pointer", Some(self.instruction_pointer).filter(|&ip| ip != 0));
         d.yes("recovered", self.recovered);
         d
     }

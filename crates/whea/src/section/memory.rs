@@ -134,9 +134,7 @@ pub(super) fn decode_1(b: Bytes<'_>, _: &Context) -> Option<Body> {
         node: short(3, 32),
         card: short(4, 34),
         module: short(5, 36),
-        bank: short(6, 38)
-            .or_else(|| short(19, 38))
-            .or_else(|| short(20, 38)),
+        bank: short(6, 38).or_else(|| short(19, 38)).or_else(|| short(20, 38)),
         device: wide(7, 40),
         row: wide(8, 42).or_else(|| wide(18, 42)).map(|r| r | high_row),
         column: wide(9, 44),
@@ -161,9 +159,7 @@ pub(super) fn decode_2(b: Bytes<'_>, _: &Context) -> Option<Body> {
         node: short(3, 32),
         card: short(4, 34),
         module: short(5, 36),
-        bank: short(6, 38)
-            .or_else(|| short(20, 38))
-            .or_else(|| short(21, 38)),
+        bank: short(6, 38).or_else(|| short(20, 38)).or_else(|| short(21, 38)),
         device: wide(7, 40),
         row: wide(8, 44),
         column: wide(9, 48),
@@ -178,10 +174,7 @@ impl Memory {
     /// Whether any field at all is marked valid.
     #[must_use]
     pub fn says_something(&self) -> bool {
-        self.status.is_some()
-            || self.kind.is_some()
-            || self.address.is_some()
-            || self.module.is_some()
+        self.status.is_some() || self.kind.is_some() || self.address.is_some() || self.module.is_some()
     }
 
     /// Where the memory is, in the words of the record.
@@ -198,43 +191,24 @@ impl Memory {
             ("column", self.column),
             ("bit", self.bit_position),
         ];
-        let named: Vec<String> = parts
-            .iter()
-            .filter_map(|(name, n)| n.map(|n| format!("{name} {n}")))
-            .collect();
+        let named: Vec<String> = parts.iter().filter_map(|(name, n)| n.map(|n| format!("{name} {n}"))).collect();
         (!named.is_empty()).then(|| named.join(", "))
     }
 
     fn blame(&self) -> Blame {
         if !self.says_something() {
-            let why =
-                "the section is of the memory kind, but marks no field valid, so it only hints";
+            let why = "the section is of the memory kind, but marks no field valid, so it only hints";
             return Blame::new(Part::Memory, 0.1, why);
         }
-        let weak = matches!(
-            self.kind,
-            Some(
-                ErrorKind::InvalidAddress
-                    | ErrorKind::MasterAbort
-                    | ErrorKind::TargetAbort
-                    | ErrorKind::Watchdog
-            )
-        );
+        let weak =
+            matches!(self.kind, Some(ErrorKind::InvalidAddress | ErrorKind::MasterAbort | ErrorKind::TargetAbort | ErrorKind::Watchdog));
         if weak {
-            return Blame::new(
-                Part::Memory,
-                0.5,
-                "an access failed, which the accessing side can cause too",
-            );
+            return Blame::new(Part::Memory, 0.5, "an access failed, which the accessing side can cause too");
         }
         if self.kind == Some(ErrorKind::None) {
             return Blame::new(Part::Memory, 0.2, "the section says that there is no error");
         }
-        Blame::new(
-            Part::Memory,
-            0.9,
-            "the memory itself reported it: a module, its slot, or its settings",
-        )
+        Blame::new(Part::Memory, 0.9, "the memory itself reported it: a module, its slot, or its settings")
     }
 
     pub(super) fn finding(&self, severity: Severity, descriptor: &Descriptor) -> Finding {
@@ -252,10 +226,7 @@ impl Memory {
         let mut d = Details::default();
         d.add("error", self.kind);
         d.add("status", self.status.map(ErrorStatus::kind));
-        d.list(
-            "status flags",
-            &self.status.map(ErrorStatus::flags).unwrap_or_default(),
-        );
+        d.list("status flags", &self.status.map(ErrorStatus::flags).unwrap_or_default());
         d.hex("physical address", self.address);
         d.hex("address mask", self.address_mask);
         d.add("place", self.place());
@@ -266,10 +237,6 @@ impl Memory {
             let sentence = "The record has a memory section, but no field of it is marked valid.";
             return self.blame().finding(severity, sentence.to_owned(), d.0);
         }
-        self.blame().finding(
-            severity,
-            format!("Memory reported {what}{place} ({severity})."),
-            d.0,
-        )
+        self.blame().finding(severity, format!("Memory reported {what}{place} ({severity})."), d.0)
     }
 }

@@ -64,12 +64,8 @@ pub(super) fn decode_bus(b: Bytes<'_>, _: &Context) -> Option<Body> {
 
 impl Bus {
     pub(super) fn finding(&self, severity: Severity) -> Finding {
-        let what = self
-            .kind
-            .map_or_else(|| "an error".to_owned(), |k| k.to_string());
-        let place = self.bus.map_or(String::new(), |(segment, bus)| {
-            format!(" {segment:02x}:{bus:02x}")
-        });
+        let what = self.kind.map_or_else(|| "an error".to_owned(), |k| k.to_string());
+        let place = self.bus.map_or(String::new(), |(segment, bus)| format!(" {segment:02x}:{bus:02x}"));
         let mut d = Details::default();
         d.add("status", self.status.map(ErrorStatus::kind));
         d.hex("address", self.address);
@@ -143,9 +139,7 @@ fn device_id(b: Bytes<'_>) -> Option<DeviceId> {
 
 impl Device {
     pub(super) fn finding(&self, severity: Severity) -> Finding {
-        let what = self
-            .status
-            .map_or_else(|| "an error".to_owned(), |s| format!("a {}", s.kind()));
+        let what = self.status.map_or_else(|| "an error".to_owned(), |s| format!("a {}", s.kind()));
         let who = self.id.map_or(String::new(), |i| {
             format!(
                 " {:02x}:{:02x}:{:02x}.{} (vendor {:04x}, device {:04x})",

@@ -59,24 +59,14 @@ impl DeviceId {
     #[must_use]
     pub fn class_name(self) -> Option<&'static str> {
         let full = CLASSES.iter().find(|(c, _)| *c == self.class >> 8);
-        let base = || {
-            CLASSES
-                .iter()
-                .find(|(c, _)| *c == self.base_class() << 8 | 0xff)
-        };
+        let base = || CLASSES.iter().find(|(c, _)| *c == self.base_class() << 8 | 0xff);
         full.or_else(base).map(|(_, name)| *name)
     }
 }
 
 impl fmt::Display for DeviceId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self {
-            segment,
-            bus,
-            slot_device,
-            function,
-            ..
-        } = self;
+        let Self { segment, bus, slot_device, function, .. } = self;
         write!(f, "{segment:04x}:{bus:02x}:{slot_device:02x}.{function}")
     }
 }
@@ -166,12 +156,8 @@ const ROOT_STATUS: &[(u32, &str)] = &[
 ];
 
 /// Device status of the PCI Express capability.
-const DEVICE_STATUS: &[(u32, &str)] = &[
-    (0, "correctable error detected"),
-    (1, "non-fatal error detected"),
-    (2, "fatal error detected"),
-    (3, "unsupported request detected"),
-];
+const DEVICE_STATUS: &[(u32, &str)] =
+    &[(0, "correctable error detected"), (1, "non-fatal error detected"), (2, "fatal error detected"), (3, "unsupported request detected")];
 
 /// PCI status register.
 const PCI_STATUS: &[(u32, &str)] = &[
@@ -215,9 +201,7 @@ impl Aer {
     #[must_use]
     pub fn first_error(&self) -> Option<String> {
         let n = bits(self.control.into(), 0, 4);
-        let n = u32::try_from(n)
-            .ok()
-            .filter(|&n| bit(self.uncorrectable.into(), n))?;
+        let n = u32::try_from(n).ok().filter(|&n| bit(self.uncorrectable.into(), n))?;
         set_bits(1 << n, UNCORRECTABLE).pop()
     }
 
@@ -238,14 +222,8 @@ impl Aer {
             d.list("root status", &set_bits(status & 0x7f, ROOT_STATUS));
             let source = self.source_id.unwrap_or(0);
             let id = |n: u32| format!("{:02x}:{:02x}.{}", n >> 8, n >> 3 & 0x1f, n & 7);
-            d.add(
-                "uncorrectable error sent by",
-                bit(status, 2).then(|| id(source >> 16)),
-            );
-            d.add(
-                "correctable error sent by",
-                bit(status, 0).then(|| id(source & 0xffff)),
-            );
+            d.add("uncorrectable error sent by", bit(status, 2).then(|| id(source >> 16)));
+            d.add("correctable error sent by", bit(status, 0).then(|| id(source & 0xffff)));
         }
     }
 }
@@ -330,39 +308,27 @@ fn device_id(b: Bytes<'_>) -> Option<DeviceId> {
 
 fn link(status: u16) -> Option<Link> {
     let field = |first, last| u8::try_from(bits(status.into(), first, last)).ok();
-    let link = Link {
-        generation: field(0, 3)?,
-        lanes: field(4, 9)?,
-    };
+    let link = Link { generation: field(0, 3)?, lanes: field(4, 9)? };
     (link.lanes != 0).then_some(link)
 }
 
 impl Pcie {
     fn is_port(&self) -> bool {
         use PortKind::{DownstreamPort, EventCollector, RootPort, UpstreamPort};
-        matches!(
-            self.port,
-            Some(RootPort | UpstreamPort | DownstreamPort | EventCollector)
-        )
+        matches!(self.port, Some(RootPort | UpstreamPort | DownstreamPort | EventCollector))
     }
 
     fn blame(&self) -> Blame {
         match self.id.map(DeviceId::base_class) {
-            _ if self.is_port() => Blame::new(
-                Part::Bus,
-                0.6,
-                "a port reports for its link and for the device below it, and either can be at fault",
-            ),
-            Some(0x01) => Blame::new(
-                Part::Storage,
-                0.65,
-                "the reporting device is a storage controller; its slot or link can be at fault as well",
-            ),
-            Some(0x03) => Blame::new(
-                Part::Gpu,
-                0.65,
-                "the reporting device is a graphics adapter; its slot, riser or power can be at fault as well",
-            ),
+            _ if self.is_port() => {
+                Blame::new(Part::Bus, 0.6, "a port reports for its link and for the device below it, and either can be at fault")
+            }
+            Some(0x01) => {
+                Blame::new(Part::Storage, 0.65, "the reporting device is a storage controller; its slot or link can be at fault as well")
+            }
+            Some(0x03) => {
+                Blame::new(Part::Gpu, 0.65, "the reporting device is a graphics adapter; its slot, riser or power can be at fault as well")
+            }
             _ => Blame::new(Part::Bus, 0.7, "the device or its link reported it"),
         }
     }
@@ -370,75 +336,44 @@ impl Pcie {
     /// The errors named by the finest register that names any.
     fn errors(&self) -> Vec<String> {
         let aer = self.aer.as_ref();
-        let pci =
-            |status: Option<u16>| set_bits(u64::from(status.unwrap_or(0)) & 0xf900, PCI_STATUS);
+        let pci = |status: Option<u16>| set_bits(u64::from(status.unwrap_or(0)) & 0xf900, PCI_STATUS);
         let sources = [
             aer.map(Aer::uncorrectable_names),
             aer.map(Aer::correctable_names),
-            self.device_status
-                .map(|s| set_bits(u64::from(s) & 0xf, DEVICE_STATUS)),
+            self.device_status.map(|s| set_bits(u64::from(s) & 0xf, DEVICE_STATUS)),
             Some(pci(self.status)),
         ];
-        sources
-            .into_iter()
-            .flatten()
-            .find(|names| !names.is_empty())
-            .unwrap_or_default()
+        sources.into_iter().flatten().find(|names| !names.is_empty()).unwrap_or_default()
     }
 
     fn who(&self) -> String {
-        let kind = self
-            .port
-            .map_or_else(|| "device".to_owned(), |p| p.to_string());
+        let kind = self.port.map_or_else(|| "device".to_owned(), |p| p.to_string());
         let Some(id) = self.id else {
             return format!("A PCI Express {kind}");
         };
         let class = id.class_name().map_or(String::new(), |c| format!("{c}, "));
-        let slot = if id.slot == 0 {
-            String::new()
-        } else {
-            format!(", slot {}", id.slot)
-        };
-        format!(
-            "The PCI Express {kind} {id} ({class}vendor {:04x}, device {:04x}{slot})",
-            id.vendor, id.device
-        )
+        let slot = if id.slot == 0 { String::new() } else { format!(", slot {}", id.slot) };
+        format!("The PCI Express {kind} {id} ({class}vendor {:04x}, device {:04x}{slot})", id.vendor, id.device)
     }
 
     pub(super) fn finding(&self, severity: Severity) -> Finding {
         let errors = self.errors();
-        let what = if errors.is_empty() {
-            "an error that no register names".to_owned()
-        } else {
-            errors.join(", ")
-        };
+        let what = if errors.is_empty() { "an error that no register names".to_owned() } else { errors.join(", ") };
         let mut d = Details::default();
         d.add("port", self.port);
         d.add("address", self.id);
         d.add("class", self.id.and_then(DeviceId::class_name));
-        d.add(
-            "PCI Express version",
-            self.version
-                .map(|(major, minor)| format!("{major:x}.{minor:x}")),
-        );
+        d.add("PCI Express version", self.version.map(|(major, minor)| format!("{major:x}.{minor:x}")));
         d.hex("serial number", self.serial);
         d.hex("PCI command", self.command);
         d.hex("PCI status", self.status);
         d.hex("bridge secondary status", self.bridge_status);
         d.hex("bridge control", self.bridge_control);
         d.hex("device status", self.device_status);
-        d.add(
-            "link",
-            self.link
-                .map(|l| format!("generation {}, {} lanes", l.generation, l.lanes)),
-        );
+        d.add("link", self.link.map(|l| format!("generation {}, {} lanes", l.generation, l.lanes)));
         if let Some(aer) = &self.aer {
             aer.details(self.port, &mut d);
         }
-        self.blame().finding(
-            severity,
-            format!("{} reported {what} ({severity}).", self.who()),
-            d.0,
-        )
+        self.blame().finding(severity, format!("{} reported {what} ({severity}).", self.who()), d.0)
     }
 }

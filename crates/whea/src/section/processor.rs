@@ -38,19 +38,9 @@ coded! {
 }
 
 /// The bits of the error type.
-const ERROR_TYPES: &[(u32, &str)] = &[
-    (0, "cache"),
-    (1, "address translation (TLB)"),
-    (2, "bus"),
-    (3, "micro-architectural"),
-];
+const ERROR_TYPES: &[(u32, &str)] = &[(0, "cache"), (1, "address translation (TLB)"), (2, "bus"), (3, "micro-architectural")];
 
-const FLAGS: &[(u32, &str)] = &[
-    (0, "restartable"),
-    (1, "precise"),
-    (2, "overflow"),
-    (3, "corrected"),
-];
+const FLAGS: &[(u32, &str)] = &[(0, "restartable"), (1, "precise"), (2, "overflow"), (3, "corrected")];
 
 /// A processor error as any architecture can tell it. Fields not marked valid are absent.
 #[derive(Debug, Clone, PartialEq)]
@@ -129,25 +119,11 @@ impl Generic {
 
     pub(super) fn finding(&self, severity: Severity) -> Finding {
         let kinds = self.error_types();
-        let what = if kinds.is_empty() {
-            "an error".to_owned()
-        } else {
-            format!("a {} error", kinds.join(" and "))
-        };
+        let what = if kinds.is_empty() { "an error".to_owned() } else { format!("a {} error", kinds.join(" and ")) };
         let blame = match self.error_type {
-            Some(t) if t & 0b1011 != 0 => {
-                Blame::new(Part::Cpu, 0.8, "the kind of error is inside the processor")
-            }
-            Some(0b0100) => Blame::new(
-                Part::Bus,
-                0.4,
-                "a bus error that another device may have caused",
-            ),
-            _ => Blame::new(
-                Part::Cpu,
-                0.4,
-                "the processor reported it without saying what kind it is",
-            ),
+            Some(t) if t & 0b1011 != 0 => Blame::new(Part::Cpu, 0.8, "the kind of error is inside the processor"),
+            Some(0b0100) => Blame::new(Part::Bus, 0.4, "a bus error that another device may have caused"),
+            _ => Blame::new(Part::Cpu, 0.4, "the processor reported it without saying what kind it is"),
         };
         let mut d = Details::default();
         d.add("architecture", self.architecture);
@@ -161,10 +137,6 @@ impl Generic {
         d.add("processor id", self.processor_id);
         d.hex("target address", self.target_address);
         d.hex("instruction pointer", self.instruction_pointer);
-        blame.finding(
-            severity,
-            format!("The processor reported {what} ({severity})."),
-            d.0,
-        )
+        blame.finding(severity, format!("The processor reported {what} ({severity})."), d.0)
     }
 }

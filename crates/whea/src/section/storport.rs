@@ -43,11 +43,7 @@ pub(super) fn decode(b: Bytes<'_>) -> Option<Body> {
 
 impl StorPort {
     pub(super) fn finding(&self, severity: Severity) -> Finding {
-        let disk = [self.vendor.as_str(), self.product.as_str()]
-            .into_iter()
-            .filter(|s| !s.is_empty())
-            .collect::<Vec<_>>()
-            .join(" ");
+        let disk = [self.vendor.as_str(), self.product.as_str()].into_iter().filter(|s| !s.is_empty()).collect::<Vec<_>>().join(" ");
         let mut d = Details::default();
         d.add("miniport driver", Some(&self.miniport));
         d.add("disk", Some(&disk));

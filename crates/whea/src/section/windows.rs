@@ -16,10 +16,7 @@ pub struct Nmi {
 }
 
 pub(super) fn decode_nmi(b: Bytes<'_>, _: &Context) -> Option<Body> {
-    Some(Body::Nmi(Nmi {
-        data: b.array(0)?,
-        hypervisor: bit(b.u32(8)?.into(), 0),
-    }))
+    Some(Body::Nmi(Nmi { data: b.array(0)?, hypervisor: bit(b.u32(8)?.into(), 0) }))
 }
 
 impl Nmi {
@@ -27,18 +24,12 @@ impl Nmi {
         let (part, confidence, why) = if self.hypervisor {
             (Part::Unknown, 0.2, "the hypervisor raised the interrupt")
         } else {
-            (
-                Part::BoardFirmware,
-                0.3,
-                "the board raises such an interrupt for memory and bus errors, a watchdog, or a button",
-            )
+            (Part::BoardFirmware, 0.3, "the board raises such an interrupt for memory and bus errors, a watchdog, or a button")
         };
         let data = self.data.map(|b| format!("{b:02x}")).join(" ");
         Blame::new(part, confidence, why).finding(
             severity,
-            format!(
-                "The machine raised a non-maskable interrupt for a hardware error ({severity})."
-            ),
+            format!("The machine raised a non-maskable interrupt for a hardware error ({severity})."),
             vec![("data", data)],
         )
     }
@@ -191,17 +182,9 @@ impl MuTelemetry {
         d.hex("status", Some(self.status));
         d.hex("info", Some(self.info[0]));
         d.hex("info", Some(self.info[1]));
-        Blame::new(
-            Part::BoardFirmware,
-            0.5,
-            "the firmware reported one of its own components",
-        )
-        .finding(
+        Blame::new(Part::BoardFirmware, 0.5, "the firmware reported one of its own components").finding(
             severity,
-            format!(
-                "The firmware reported error {:#x} of a component ({severity}).",
-                self.status
-            ),
+            format!("The firmware reported error {:#x} of a component ({severity}).", self.status),
             d.0,
         )
     }

@@ -180,9 +180,7 @@ impl Check {
             ..Self::empty(kind)
         };
         Some(match (raw, kind) {
-            (Some(raw), CheckKind::Cache | CheckKind::Tlb | CheckKind::Bus) => {
-                check.with_access(raw)
-            }
+            (Some(raw), CheckKind::Cache | CheckKind::Tlb | CheckKind::Bus) => check.with_access(raw),
             (Some(raw), CheckKind::MicroArchitecture) => check.with_internal(raw),
             _ => check,
         })
@@ -223,9 +221,7 @@ impl Check {
             precise: flag(5, 27),
             restartable: flag(6, 28),
             overflow: flag(7, 29),
-            participation: field(8, 30, 31)
-                .filter(|_| bus)
-                .map(Participation::from_code),
+            participation: field(8, 30, 31).filter(|_| bus).map(Participation::from_code),
             timeout: flag(9, 32).filter(|_| bus),
             target: field(10, 33, 34).filter(|_| bus).map(Target::from_code),
             ..self
@@ -246,9 +242,7 @@ impl Check {
     }
 
     fn phrase(&self) -> String {
-        let during = self
-            .request
-            .map_or(String::new(), |r| format!(" during {r}"));
+        let during = self.request.map_or(String::new(), |r| format!(" during {r}"));
         let level = self.level.map_or(String::new(), |l| format!("level {l} "));
         match self.kind {
             CheckKind::Cache => format!("a {level}cache error{during}"),
@@ -257,26 +251,16 @@ impl Check {
                 let target = self.target.map_or(String::new(), |t| format!(" to {t}"));
                 format!("a bus error{during}{target}")
             }
-            CheckKind::MicroArchitecture => self
-                .internal
-                .map_or_else(|| "an internal error".to_owned(), |e| e.to_string()),
+            CheckKind::MicroArchitecture => self.internal.map_or_else(|| "an internal error".to_owned(), |e| e.to_string()),
             CheckKind::Unknown(guid) => format!("an error of unknown kind {guid}"),
         }
     }
 
     fn blame(&self) -> Blame {
         match self.kind {
-            CheckKind::Cache | CheckKind::Tlb => {
-                Blame::new(Part::Cpu, 0.85, "the unit is inside the processor")
-            }
-            CheckKind::Bus => Blame::new(
-                Part::Bus,
-                0.4,
-                "another device on the bus may have caused it",
-            ),
-            CheckKind::MicroArchitecture => {
-                Blame::new(Part::Cpu, 0.7, "it is internal to the processor")
-            }
+            CheckKind::Cache | CheckKind::Tlb => Blame::new(Part::Cpu, 0.85, "the unit is inside the processor"),
+            CheckKind::Bus => Blame::new(Part::Bus, 0.4, "another device on the bus may have caused it"),
+            CheckKind::MicroArchitecture => Blame::new(Part::Cpu, 0.7, "it is internal to the processor"),
             CheckKind::Unknown(_) => Blame::new(Part::Cpu, 0.3, "the kind of check is unknown"),
         }
     }
@@ -307,17 +291,8 @@ impl SavedContext {
     fn read(b: Bytes<'_>) -> Option<(Self, usize)> {
         let size = usize::from(b.u16(2)?);
         let data = b.at(CONTEXT_HEADER, size)?;
-        let registers = data
-            .chunks_exact(8)
-            .filter_map(|c| c.try_into().ok())
-            .map(u64::from_le_bytes)
-            .collect();
-        let context = Self {
-            kind: ContextKind::from_code(b.u16(0)?.into()),
-            msr: b.u32(4)?,
-            mapped_address: b.u64(8)?,
-            registers,
-        };
+        let registers = data.chunks_exact(8).filter_map(|c| c.try_into().ok()).map(u64::from_le_bytes).collect();
+        let context = Self { kind: ContextKind::from_code(b.u16(0)?.into()), msr: b.u32(4)?, mapped_address: b.u64(8)?, registers };
         Some((context, CONTEXT_HEADER + size))
     }
 }
@@ -327,18 +302,12 @@ impl Processor {
     #[must_use]
     pub fn model(&self) -> Option<CpuModel> {
         let [eax, ..] = self.cpuid?;
-        u32::try_from(eax & 0xffff_ffff)
-            .ok()
-            .map(CpuModel::from_signature)
+        u32::try_from(eax & 0xffff_ffff).ok().map(CpuModel::from_signature)
     }
 
     pub(super) fn findings(&self, severity: Severity) -> Vec<Finding> {
         if self.checks.is_empty() {
-            let blame = Blame::new(
-                Part::Cpu,
-                0.3,
-                "the section names a processor but holds no check",
-            );
+            let blame = Blame::new(Part::Cpu, 0.3, "the section names a processor but holds no check");
             let sentence = format!("A processor reported an error without details ({severity}).");
             return vec![blame.finding(severity, sentence, Vec::new())];
         }

@@ -1,0 +1,13 @@
+//! Results → what people and programs read. Nothing here finds anything out.
+//!
+//! Three printers: [`text`] for a person at a terminal, [`json`] for programs, [`table`] for many dumps at once; and
+//! [`explain`] for a stop code without a dump.
+#![forbid(unsafe_code)]
+
+pub mod explain;
+pub mod json;
+mod style;
+pub mod table;
+pub mod text;
+
+pub use style::Style;
