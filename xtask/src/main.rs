@@ -1,0 +1,62 @@
+//! The chores of this repository, run as `cargo xtask COMMAND`.
+#![forbid(unsafe_code)]
+
+mod run;
+mod test;
+#[cfg(test)]
+mod tidy;
+
+use run::{Failure, cargo};
+use std::process::ExitCode;
+
+const HELP: &str = "\
+cargo xtask COMMAND
+
+  test      everything that must hold: format, lints, documentation, tests. Stops at the first failure
+  mutate    analyse thousands of damaged dumps: no panic, no endless loop, no excess of memory
+            [--count N] [--seed S] [DUMP|FOLDER]...   (default: samples/ and the shared dumps, 2000 each)
+  bench     run the benchmarks [FILTER]
+  samples   write samples/ anew
+";
+
+fn main() -> ExitCode {
+    let mut arguments = std::env::args().skip(1);
+    let command = arguments.next().unwrap_or_default();
+    let rest: Vec<String> = arguments.collect();
+    let outcome = match command.as_str() {
+        "test" => test::run(),
+        "mutate" => mutate(&rest),
+        "bench" => bench(&rest),
+        "samples" => samples(),
+        "" | "help" | "-h" | "--help" => {
+            print!("{HELP}");
+            return ExitCode::SUCCESS;
+        }
+        other => {
+            eprint!("xtask: no command '{other}'\n\n{HELP}");
+            return ExitCode::from(2);
+        }
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("\nxtask {command}: FAILED: {failure}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Damages dumps and analyses them, in an optimised build.
+fn mutate(arguments: &[String]) -> Result<(), Failure> {
+    run::step(cargo().args(["run", "--quiet", "--release", "--locked", "--package", "bugcheck-mutate", "--"]).args(arguments))
+}
+
+/// Runs the benchmarks.
+fn bench(arguments: &[String]) -> Result<(), Failure> {
+    run::step(cargo().args(["bench", "--locked", "--package", "bugcheck-analysis", "--bench", "open_analyze", "--"]).args(arguments))
+}
+
+/// Writes the sample dumps anew.
+fn samples() -> Result<(), Failure> {
+    run::step(cargo().args(["run", "--quiet", "--locked", "--package", "bugcheck-synth", "--example", "write_samples", "--", "samples"]))
+}
