@@ -339,7 +339,8 @@ fn suspect_line(analysis: &Analysis) -> String {
 }
 
 pub(crate) fn stop_code(analysis: &Analysis) -> String {
-    let name = analysis.bugcheck.name.as_deref().unwrap_or("(undocumented code)");
+    let unnamed = if analysis.bugcheck.code.0 == 0 { "(no bug check)" } else { "(undocumented code)" };
+    let name = analysis.bugcheck.name.as_deref().unwrap_or(unnamed);
     format!("{} {name}", analysis.bugcheck.code)
 }
 
