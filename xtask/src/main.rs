@@ -46,9 +46,9 @@ fn main() -> ExitCode {
     }
 }
 
-/// Damages dumps and analyses them, in an optimised build.
+/// Damages dumps and analyses them, in an optimised build that checks its arithmetic.
 fn mutate(arguments: &[String]) -> Result<(), Failure> {
-    run::step(cargo().args(["run", "--quiet", "--release", "--locked", "--package", "bugcheck-mutate", "--"]).args(arguments))
+    run::step(cargo().args(["run", "--quiet", "--profile", "mutate", "--locked", "--package", "bugcheck-mutate", "--"]).args(arguments))
 }
 
 /// Runs the benchmarks.
