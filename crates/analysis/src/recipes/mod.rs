@@ -78,19 +78,13 @@ fn named_on_screen(case: &mut Case<'_>) {
     }
 }
 
-/// Where nothing in the dump accuses anybody, what usually causes this code is at least a place to begin.
+/// Where nothing in the dump accuses anybody, and this code usually comes from one part of the hardware or from damaged files,
+/// that is at least a place to begin.
 fn usual_causes(case: &mut Case<'_>) {
-    let Some(known) = bugcheck_knowledge::bug_check(case.code) else { return };
-    for (cause, weight) in
-        known.likely.iter().filter(|cause| cause.part().is_some() || cause.family() == "corrupted-files").zip([0.12, 0.08])
-    {
+    let first = bugcheck_knowledge::bug_check(case.code).and_then(|known| known.likely.first());
+    if let Some(cause) = first.filter(|cause| cause.part().is_some() || cause.family() == "corrupted-files") {
         let subject = cause.part().map_or_else(Subject::corrupted_files, Subject::hardware);
-        case.suspects.accuse(
-            subject,
-            "usual-cause",
-            weight,
-            "this is among the usual causes of this code; nothing in this dump speaks for or against it",
-            "code",
-        );
+        let text = "this is the usual cause of this code; nothing in this dump speaks for or against it";
+        case.suspects.accuse(subject, "usual-cause", 0.15, text, "code");
     }
 }
