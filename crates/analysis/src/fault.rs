@@ -239,6 +239,10 @@ fn page_fault_consistency(instruction: &Instruction, reported: u64, touch: Optio
     if instruction.nature == Nature::Invalid {
         return Consistency::Unknown { why: "the bytes at the instruction pointer are no instruction".into() };
     }
+    if reported.wrapping_sub(instruction.address) < 16 {
+        let why = format!("the processor could not fetch the instruction itself, which lies at {:#x}", instruction.address);
+        return Consistency::Consistent { computed: Some(instruction.address), why };
+    }
     if instruction.accesses.is_empty() {
         return Consistency::Inconsistent {
             computed: None,
@@ -351,7 +355,9 @@ fn own_stack_consistency(kernel: &Kernel<'_>, instruction: &Instruction) -> Cons
     let accesses = &instruction.accesses;
     let all_on_stack =
         !accesses.is_empty() && accesses.iter().all(|access| access.address.is_some_and(|address| on_stack(kernel, address)));
-    if !all_on_stack || instruction.target.is_some() || instruction.nature != Nature::Ordinary {
+    // Behind a call, the exception may have been raised by software, with the return address as its place.
+    let raised = bugcheck_unwind::call_before(kernel, kernel.dump.header().arch, instruction.address) == bugcheck_unwind::CallBefore::Seen;
+    if !all_on_stack || raised || instruction.target.is_some() || instruction.nature != Nature::Ordinary {
         return Consistency::Unknown { why: "the address that was touched is not in this dump".into() };
     }
     let arithmetic: Vec<String> =

@@ -112,5 +112,6 @@ fn corrupt(bytes: &mut [u8], regions: &[Region], random: &mut Random) -> String 
     for (target, source) in bytes.iter_mut().skip(at).zip(value.to_le_bytes().into_iter().take(width)) {
         *target = source;
     }
-    format!("{width} bytes of {value:#x} at {at:#x}")
+    let shown = value & (u64::MAX >> (64 - 8 * width));
+    format!("{width} bytes of {shown:#x} at {at:#x}")
 }

@@ -92,10 +92,10 @@ fn access(used: &UsedMemory, instruction: &iced_x86::Instruction, registers: &Re
         }
         value
     });
-    // A repeated string instruction saves its progress in its registers, so one element is what it was touching.
-    let size = used.memory_size().size().max(1) as u64;
-    // XSAVE and its kin have no fixed size.
-    let size = if used.memory_size().size() == 0 && !instruction.is_string_instruction() { 0x1000 } else { size };
+    // XSAVE and its kin have no fixed size; a repeated string instruction saves its progress in its registers, but may work in
+    // larger pieces than one element.
+    let repeats = instruction.is_string_instruction() && (instruction.has_rep_prefix() || instruction.has_repne_prefix());
+    let size = if used.memory_size().size() == 0 || repeats { 0x1000 } else { used.memory_size().size() as u64 };
     Some(Access { address, size, reads, writes, expression: expression(used), base: name_of(used.base().full_register()), unknown })
 }
 
