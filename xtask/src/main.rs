@@ -3,8 +3,6 @@
 
 mod run;
 mod test;
-#[cfg(test)]
-mod tidy;
 
 use run::{Failure, cargo};
 use std::process::ExitCode;
