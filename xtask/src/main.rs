@@ -1,6 +1,7 @@
 //! The chores of this repository, run as `cargo xtask COMMAND`.
 #![forbid(unsafe_code)]
 
+mod bench;
 mod run;
 mod test;
 
@@ -13,7 +14,7 @@ cargo xtask COMMAND
   test      everything that must hold: format, lints, documentation, tests. Stops at the first failure
   mutate    analyse thousands of damaged dumps: no panic, no endless loop, no excess of memory
             [--count N] [--seed S] [DUMP|FOLDER]...   (default: samples/ and the shared dumps, 2000 each)
-  bench     run the benchmarks [FILTER]
+  bench     measure the libraries [FILTER], then the program
   samples   write samples/ anew
 ";
 
@@ -24,7 +25,7 @@ fn main() -> ExitCode {
     let outcome = match command.as_str() {
         "test" => test::run(),
         "mutate" => mutate(&rest),
-        "bench" => bench(&rest),
+        "bench" => bench::run(&rest),
         "samples" => samples(),
         "" | "help" | "-h" | "--help" => {
             print!("{HELP}");
@@ -47,11 +48,6 @@ fn main() -> ExitCode {
 /// Damages dumps and analyses them, in an optimised build that checks its arithmetic.
 fn mutate(arguments: &[String]) -> Result<(), Failure> {
     run::step(cargo().args(["run", "--quiet", "--profile", "mutate", "--locked", "--package", "bugcheck-mutate", "--"]).args(arguments))
-}
-
-/// Runs the benchmarks.
-fn bench(arguments: &[String]) -> Result<(), Failure> {
-    run::step(cargo().args(["bench", "--locked", "--package", "bugcheck-analysis", "--bench", "open_analyze", "--"]).args(arguments))
 }
 
 /// Writes the sample dumps anew.

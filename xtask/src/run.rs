@@ -11,6 +11,13 @@ pub(crate) struct Failure {
     how: String,
 }
 
+impl Failure {
+    /// A failure of something that is not a command line.
+    pub(crate) fn new(line: &str, how: &str) -> Self {
+        Self { line: line.to_owned(), how: how.to_owned() }
+    }
+}
+
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "`{}` {}", self.line, self.how)
