@@ -107,12 +107,14 @@ impl Class {
     }
 }
 
-/// The kernel stack of the crashing thread, as far as the dump knows it.
-fn on_stack(kernel: &Kernel<'_>, address: u64) -> bool {
-    kernel.dump.triage().is_some_and(|triage| {
-        let stack = triage.call_stack;
-        (stack.address.0..stack.address.0.saturating_add(stack.length as u64)).contains(&address)
-    })
+/// True on the kernel stack of the crashing thread, as far as the dump knows it.
+pub(crate) fn on_stack(kernel: &Kernel<'_>, address: u64) -> bool {
+    kernel.stack().contains(&address)
+}
+
+/// True for an address that is certainly ordinary memory: on the thread's stack, or among the bytes that the dump brings.
+pub(crate) fn is_ordinary_memory(kernel: &Kernel<'_>, address: u64) -> bool {
+    on_stack(kernel, address) || kernel.memory().run(bugcheck_dump::VirtAddr(address)).is_ok()
 }
 
 fn pattern(address: u64, wide: bool) -> Option<&'static str> {
@@ -139,9 +141,17 @@ fn text(address: u64, wide: bool) -> Option<String> {
 
 /// If exactly one flipped bit explains a bad pointer: the bit, and where the pointer would have gone.
 ///
-/// Only bits that tell something are tried: one that lifts an address into canonical kernel space and into memory that is
-/// known (a loaded module, the thread's stack, or a page in the dump). Low bits would match by chance and are not tried.
+/// A non-canonical address whose upper 17 bits are all ones but for one is such a pointer by itself: a random number looks like
+/// that once in 8,000. Otherwise only bits that tell something are tried: one that leads into memory that is known (a loaded
+/// module, the thread's stack, or a page in the dump). Low bits would match by chance and are not tried.
 pub(crate) fn one_bit_away(kernel: &Kernel<'_>, address: u64) -> Option<(u32, String)> {
+    let wrong = !address >> 47;
+    if kernel.width() == 8 && wrong.count_ones() == 1 && address >> 63 == 1 {
+        let bit = 47 + wrong.trailing_zeros();
+        let repaired = address | 1 << bit;
+        let place = kernel.modules.describe(repaired).map_or_else(String::new, |place| format!(" ({place})"));
+        return Some((bit, format!("the kernel address {repaired:#x}{place}")));
+    }
     if kernel.width() != 8
         || address < NEAR
         || kernel.modules.find(address).is_some()

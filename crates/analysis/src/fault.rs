@@ -4,8 +4,8 @@
 //! something else is proof that no software can explain the fault: the processor, its cache or the memory did not do what the
 //! program said.
 
-use crate::address::{Class, classify, one_bit_away};
-use crate::instruction::{Access, Instruction, Nature, decode};
+use crate::address::{Class, classify, is_ordinary_memory, on_stack, one_bit_away};
+use crate::instruction::{Access, Instruction, Nature, Target, decode, is_inside_another};
 use crate::roles::{AccessCode, roles};
 use crate::start::Start;
 use bugcheck_dump::secondary::Cpuid;
@@ -55,6 +55,10 @@ pub(crate) enum Oddity {
     Padding,
     /// The registers hold a pointer one bit away from a good one.
     OneBit { what: String, value: u64, bit: u32, place: String },
+    /// It lies inside another instruction.
+    InsideAnother,
+    /// A pointer with a single bit set: NULL with a flipped bit, perhaps.
+    LoneBit { what: String, value: u64 },
     /// The instruction pointer left all code.
     WildJump,
     /// The bytes at the instruction pointer are no instruction.
@@ -116,9 +120,10 @@ pub(crate) fn examine(kernel: &Kernel<'_>, start: &Start, base_code: u32, parame
             .map(|&status| status as u32),
         explanation: String::new(),
     };
-    examined.consistency = consistency(kernel, &examined, registers.is_some());
+    let no_address_given = protection_fault_reported(kernel, start, base_code, parameters);
+    examined.consistency = consistency(kernel, &examined, registers.is_some(), no_address_given);
     examined.oddities = oddities(kernel, &examined, registers);
-    examined.explanation = explanation(kernel, &examined);
+    examined.explanation = explanation(kernel, &examined, no_address_given);
     Some(examined)
 }
 
@@ -156,6 +161,15 @@ fn reported(kernel: &Kernel<'_>, start: &Start, base_code: u32, parameters: &[u6
     (address != all_ones).then_some((address, touch))
 }
 
+/// True if the exception says by an address of all ones that there was none to report: a general protection fault.
+fn protection_fault_reported(kernel: &Kernel<'_>, start: &Start, base_code: u32, parameters: &[u64; 4]) -> bool {
+    let all_ones = if kernel.width() == 4 { 0xffff_ffff } else { u64::MAX };
+    let record =
+        start.exception.as_ref().filter(|record| record.code == ACCESS_VIOLATION).and_then(|record| record.information.get(1)).copied();
+    let parameter = (base_code == 0x1e).then(|| parameters.get(3).copied()).flatten();
+    record == Some(all_ones) || parameter == Some(all_ones)
+}
+
 fn touch_of_error_code(code: u64) -> Touch {
     if code & 0x10 != 0 {
         Touch::Execute
@@ -177,7 +191,7 @@ fn touch_of_parameter(value: u64, code: AccessCode) -> Touch {
     }
 }
 
-fn consistency(kernel: &Kernel<'_>, examined: &Examined, have_registers: bool) -> Consistency {
+fn consistency(kernel: &Kernel<'_>, examined: &Examined, have_registers: bool, no_address_given: bool) -> Consistency {
     let unknown = |why: &str| Consistency::Unknown { why: why.to_owned() };
     let Some(ip) = examined.ip else { return unknown("the dump does not say which instruction faulted") };
     if examined.touch == Some(Touch::Execute) {
@@ -197,7 +211,8 @@ fn consistency(kernel: &Kernel<'_>, examined: &Examined, have_registers: bool) -
     }
     match examined.address {
         Some(address) => page_fault_consistency(instruction, address, examined.touch),
-        None if examined.exception == Some(ACCESS_VIOLATION) => protection_fault_consistency(kernel, instruction),
+        None if no_address_given => protection_fault_consistency(kernel, instruction),
+        None if examined.exception == Some(ACCESS_VIOLATION) => own_stack_consistency(kernel, instruction),
         None => unknown("this bug check reports no address to compare with"),
     }
 }
@@ -223,6 +238,10 @@ fn execute_consistency(examined: &Examined, ip: u64) -> Consistency {
 fn page_fault_consistency(instruction: &Instruction, reported: u64, touch: Option<Touch>) -> Consistency {
     if instruction.nature == Nature::Invalid {
         return Consistency::Unknown { why: "the bytes at the instruction pointer are no instruction".into() };
+    }
+    if reported.wrapping_sub(instruction.address) < 16 {
+        let why = format!("the processor could not fetch the instruction itself, which lies at {:#x}", instruction.address);
+        return Consistency::Consistent { computed: Some(instruction.address), why };
     }
     if instruction.accesses.is_empty() {
         return Consistency::Inconsistent {
@@ -287,10 +306,30 @@ fn protection_fault_consistency(kernel: &Kernel<'_>, instruction: &Instruction) 
             ),
         };
     }
+    match instruction.target.map(|target| branch_target(kernel, target)) {
+        Some(Some(target)) if wide && !VirtAddr(target).is_canonical() => {
+            let why = format!(
+                "`{}` goes to {target:#x}, which is no canonical address: what was there is no longer a code address",
+                instruction.text
+            );
+            return Consistency::Consistent { computed: Some(target), why };
+        }
+        Some(None) => return Consistency::Unknown { why: format!("where `{}` goes is not in the dump", instruction.text) },
+        _ => {}
+    }
     let unknown: Vec<&str> = instruction.accesses.iter().flat_map(|access| access.unknown.iter().map(String::as_str)).collect();
-    if !unknown.is_empty() || instruction.branches {
-        let what = if unknown.is_empty() { "the target of its branch".to_owned() } else { unknown.join(", ") };
-        return Consistency::Unknown { why: format!("`{}` uses {what}, which the dump does not have", instruction.text) };
+    if !unknown.is_empty() {
+        return Consistency::Unknown { why: format!("`{}` uses {}, which the dump does not have", instruction.text, unknown.join(", ")) };
+    }
+    // A hypervisor raises the same fault for device registers it guards, so the argument holds for ordinary memory only.
+    if let Some(device) =
+        instruction.accesses.iter().filter_map(|access| access.address).find(|&address| !is_ordinary_memory(kernel, address))
+    {
+        let why = format!(
+            "`{}` touches {device:#x}, a canonical address: ordinary memory there cannot raise a protection fault, a device's registers under a hypervisor can, and the dump does not tell which it is",
+            instruction.text
+        );
+        return Consistency::Unknown { why };
     }
     let arithmetic: Vec<String> =
         instruction.accesses.iter().filter_map(|access| Some(format!("{} = {:#x}", access.expression, access.address?))).collect();
@@ -303,10 +342,41 @@ fn protection_fault_consistency(kernel: &Kernel<'_>, instruction: &Instruction) 
     Consistency::Inconsistent {
         computed: instruction.accesses.first().and_then(|access| access.address),
         why: format!(
-            "`{}` computes {}, a canonical address, and cannot raise a general protection fault, yet the processor raised one",
+            "`{}` computes {}, a canonical address in ordinary memory, and cannot raise a general protection fault, yet the processor raised one",
             instruction.text,
             arithmetic.join(" and ")
         ),
+    }
+}
+
+/// An access violation whose address the dump does not have. An instruction that touches nothing but its own stack cannot cause
+/// one: a running thread's kernel stack is always present and writable.
+fn own_stack_consistency(kernel: &Kernel<'_>, instruction: &Instruction) -> Consistency {
+    let accesses = &instruction.accesses;
+    let all_on_stack =
+        !accesses.is_empty() && accesses.iter().all(|access| access.address.is_some_and(|address| on_stack(kernel, address)));
+    // Behind a call, the exception may have been raised by software, with the return address as its place.
+    let raised = bugcheck_unwind::call_before(kernel, kernel.dump.header().arch, instruction.address) == bugcheck_unwind::CallBefore::Seen;
+    if !all_on_stack || raised || instruction.target.is_some() || instruction.nature != Nature::Ordinary {
+        return Consistency::Unknown { why: "the address that was touched is not in this dump".into() };
+    }
+    let arithmetic: Vec<String> =
+        accesses.iter().filter_map(|access| Some(format!("{} = {:#x}", access.expression, access.address?))).collect();
+    Consistency::Inconsistent {
+        computed: accesses.first().and_then(|access| access.address),
+        why: format!(
+            "`{}` computes {}, a place on the thread's own stack, which is always there, yet the processor reported an access violation",
+            instruction.text,
+            arithmetic.join(" and ")
+        ),
+    }
+}
+
+/// Where an indirect branch goes.
+fn branch_target(kernel: &Kernel<'_>, target: Target) -> Option<u64> {
+    match target {
+        Target::Register(value) => value,
+        Target::Memory(address) => kernel.memory().pointer(VirtAddr(address?), kernel.width()).ok().map(|target| target.0),
     }
 }
 
@@ -339,14 +409,16 @@ fn breakpoint(instruction: &Instruction) -> Consistency {
 fn oddities(kernel: &Kernel<'_>, examined: &Examined, registers: Option<&Registers>) -> Vec<Oddity> {
     let mut found = Vec::new();
     let in_code = examined.ip.is_some_and(|ip| kernel.modules.find(ip).is_some());
-    if examined.ip.is_some() && !in_code && registers.is_some() {
+    if examined.ip.is_some() && !in_code && registers.is_some() && !kernel.modules.loaded.is_empty() {
         found.push(Oddity::WildJump);
     }
     if let Some(instruction) = &examined.instruction
         && in_code
     {
         let feature = instruction.features.iter().find(|(_, has)| *has == Some(false));
-        if let (Some(&(feature, _)), Some(ILLEGAL_INSTRUCTION)) = (feature, examined.exception) {
+        if is_inside_another(kernel.dump.header().arch, kernel.memory(), instruction.address) {
+            found.push(Oddity::InsideAnother);
+        } else if let (Some(&(feature, _)), Some(ILLEGAL_INSTRUCTION)) = (feature, examined.exception) {
             found.push(Oddity::MissingFeature(feature));
         } else if instruction.nature == Nature::Invalid {
             found.push(Oddity::NoInstruction);
@@ -375,11 +447,21 @@ fn oddities(kernel: &Kernel<'_>, examined: &Examined, registers: Option<&Registe
             candidates.into_iter().find_map(|(what, value)| one_bit_away(kernel, value).map(|(bit, place)| (what, value, bit, place)))
     {
         found.push(Oddity::OneBit { what, value, bit, place });
+    } else if let Some((what, value)) = candidates_with_lone_bit(examined, registers) {
+        found.push(Oddity::LoneBit { what, value });
     }
     found
 }
 
-/// Compilers fill the gaps between functions with breakpoints: at least two in a row, up to a 16-byte boundary.
+/// A base register that holds a small power of two, as NULL does after one of its bits flipped.
+fn candidates_with_lone_bit(examined: &Examined, registers: Option<&Registers>) -> Option<(String, u64)> {
+    examined.address.filter(|&address| address < 0x1000_0000)?;
+    let bases = examined.instruction.iter().flat_map(|instruction| &instruction.accesses).filter_map(|access| access.base);
+    bases.filter_map(|base| Some((base.to_owned(), registers?.get(base)?))).find(|&(_, value)| value >= 0x100 && value.is_power_of_two())
+}
+
+/// Compilers fill the gaps between functions with breakpoints. The first one behind code may be meant (behind a call that does
+/// not return), so only the others count.
 fn in_padding(kernel: &Kernel<'_>, address: u64) -> bool {
     let mut around = [0_u8; 32];
     let start = address.wrapping_sub(16);
@@ -388,12 +470,12 @@ fn in_padding(kernel: &Kernel<'_>, address: u64) -> bool {
     }
     let run_before = around.get(..16).unwrap_or_default().iter().rev().take_while(|&&byte| byte == 0xcc).count();
     let run_behind = around.get(16..).unwrap_or_default().iter().take_while(|&&byte| byte == 0xcc).count();
-    let end = address.wrapping_add(run_behind as u64);
-    run_before + run_behind >= 2 && end.is_multiple_of(16)
+    run_before >= 1 && run_before + run_behind >= 3
 }
 
-fn explanation(kernel: &Kernel<'_>, examined: &Examined) -> String {
-    let place = examined.ip.map(|ip| kernel.modules.describe(ip).unwrap_or_else(|| format!("{ip:#x}, outside every loaded module")));
+fn explanation(kernel: &Kernel<'_>, examined: &Examined, protection_fault: bool) -> String {
+    let outside = if kernel.modules.loaded.is_empty() { "" } else { ", outside every loaded module," };
+    let place = examined.ip.map(|ip| kernel.modules.describe(ip).unwrap_or_else(|| format!("{ip:#x}{outside}")));
     let subject = place.map_or_else(|| "Kernel code".to_owned(), |place| format!("The code at {place}"));
     let status =
         |code: u32| bugcheck_knowledge::status(code).map_or_else(|| format!("{code:#x}"), |status| format!("{code:#x} {}", status.name));
@@ -402,12 +484,21 @@ fn explanation(kernel: &Kernel<'_>, examined: &Examined) -> String {
             let verb = match touch {
                 Touch::Read => "read from",
                 Touch::Write => "wrote to",
-                Touch::Execute => "was executed at",
+                // The processor went there; whoever sent it is elsewhere.
+                Touch::Execute => {
+                    return format!(
+                        "The processor was sent to {address:#x} to execute code there{}.",
+                        examined.class.as_ref().map(|class| format!(": {}", class.words())).unwrap_or_default()
+                    );
+                }
             };
             let class = examined.class.as_ref().map(|class| format!(", {}", class.words())).unwrap_or_default();
             format!("{subject} {verb} {address:#x}{class}.")
         }
-        (None, _, Some(ACCESS_VIOLATION)) => format!("{subject} raised a protection fault, for which the processor reports no address."),
+        (None, _, Some(ACCESS_VIOLATION)) if protection_fault => {
+            format!("{subject} raised a protection fault, for which the processor reports no address.")
+        }
+        (None, _, Some(ACCESS_VIOLATION)) => format!("{subject} raised an access violation; the address it touched is not in this dump."),
         (None, _, Some(code)) => format!("{subject} raised exception {}.", status(code)),
         _ => format!("{subject} failed."),
     }

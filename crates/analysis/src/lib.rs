@@ -24,7 +24,7 @@ pub use model::Analysis;
 
 use bugcheck_dump::{Dump, DumpKind, Registers, Severity};
 use bugcheck_kernel::{Kernel, Process, Thread};
-use bugcheck_unwind::{CallBefore, Frame, Stack as _};
+use bugcheck_unwind::{CallBefore, Frame};
 use case::Case;
 use model::{
     BugCheckFacts, Consistency, Context, DumpFacts, Fault, Hex, InstructionFacts, ModuleFacts, Note, Os, ProcessFacts, Stack, StackFrame,
@@ -314,7 +314,5 @@ fn note(note: &bugcheck_dump::Note) -> Note {
 
 /// True if the dump has memory that an analysis can read.
 pub(crate) fn has_memory(kernel: &Kernel<'_>) -> bool {
-    kernel.dump.header().kind == DumpKind::Triage
-        && !kernel.memory().ranges().is_empty()
-        && kernel.modules.kernel().is_some_and(|nt| kernel.may_be_code(nt.base.0 + 0x1000))
+    kernel.dump.header().kind == DumpKind::Triage && !kernel.memory().ranges().is_empty() && kernel.modules.kernel().is_some()
 }

@@ -21,8 +21,27 @@ impl Serialize for Hex {
     }
 }
 
+#[cfg(feature = "schema")]
+impl schemars::JsonSchema for Hex {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Hex".into()
+    }
+
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        schemars::json_schema!({ "type": "string", "pattern": "^0x[0-9a-f]+$", "description": "A number in lower-case hexadecimal." })
+    }
+}
+
+/// The JSON schema of [`Analysis`]: `bugcheck.report/1`.
+#[cfg(feature = "schema")]
+#[must_use]
+pub fn json_schema() -> schemars::Schema {
+    schemars::generate::SchemaSettings::draft2020_12().for_serialize().into_generator().into_root_schema_for::<Analysis>()
+}
+
 /// The name and version of this program.
 #[derive(Clone, Debug, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Tool {
     /// `bugcheck`.
     pub name: &'static str,
@@ -32,6 +51,7 @@ pub struct Tool {
 
 /// Everything found out about one dump.
 #[derive(Clone, Debug, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Analysis {
     /// `bugcheck.report/1`.
     pub schema: &'static str,
@@ -83,6 +103,7 @@ pub struct Analysis {
 
 /// The answer.
 #[derive(Clone, Debug, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Verdict {
     /// `fault`, `hardware`, `hang`, `power`, `resource`, `security`, `requested`, `test`, `live` or `unknown`.
     pub kind: String,
@@ -94,6 +115,7 @@ pub struct Verdict {
 
 /// The file.
 #[derive(Clone, Debug, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct DumpFacts {
     /// Its path as given.
     pub path: String,
@@ -119,6 +141,7 @@ pub struct DumpFacts {
 
 /// Windows.
 #[derive(Clone, Debug, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Os {
     /// The release's name.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -135,6 +158,7 @@ pub struct Os {
 
 /// The stop code.
 #[derive(Clone, Debug, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct BugCheckFacts {
     /// As the header has it.
     pub code: Hex,
@@ -153,6 +177,7 @@ pub struct BugCheckFacts {
 
 /// What the faulting instruction did.
 #[derive(Clone, Debug, Default, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Fault {
     /// NTSTATUS of the exception.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -183,6 +208,7 @@ pub struct Fault {
 
 /// An instruction.
 #[derive(Clone, Debug, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct InstructionFacts {
     /// Its bytes in hexadecimal.
     pub bytes: String,
@@ -192,6 +218,7 @@ pub struct InstructionFacts {
 
 /// Whether an instruction can have done what was reported.
 #[derive(Clone, Debug, Default, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Consistency {
     /// `consistent`, `inconsistent` or `unknown`.
     pub verdict: &'static str,
@@ -204,11 +231,13 @@ pub struct Consistency {
 
 /// Registers and where they come from.
 #[derive(Clone, Debug, Default, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Context {
     /// `parameter`, `trap-frame`, `exception-record`, `prcb`, `header`, `scan` or `none`.
     pub source: &'static str,
     /// The registers by name.
     #[serde(serialize_with = "registers")]
+    #[cfg_attr(feature = "schema", schemars(with = "std::collections::BTreeMap<String, Hex>"))]
     pub registers: Vec<(&'static str, Hex)>,
 }
 
@@ -218,6 +247,7 @@ fn registers<S: Serializer>(registers: &[(&'static str, Hex)], serializer: S) ->
 
 /// A frame.
 #[derive(Clone, Debug, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct StackFrame {
     /// Its number from the top.
     pub index: usize,
@@ -249,6 +279,7 @@ pub struct StackFrame {
 
 /// A stack with where it starts.
 #[derive(Clone, Debug, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Stack {
     /// `fault`, `bugcheck`, `cpu` or `thread`.
     pub kind: &'static str,
@@ -263,6 +294,7 @@ pub struct Stack {
 
 /// A loaded module.
 #[derive(Clone, Debug, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ModuleFacts {
     /// The name WinDbg uses.
     pub name: String,
@@ -298,6 +330,7 @@ pub struct ModuleFacts {
 
 /// A module that had been unloaded.
 #[derive(Clone, Debug, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct UnloadedModule {
     /// The file name, cut to 12 characters by Windows.
     pub image: String,
@@ -309,6 +342,7 @@ pub struct UnloadedModule {
 
 /// The machine.
 #[derive(Clone, Debug, Default, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct System {
     /// Its maker.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -353,6 +387,7 @@ pub struct System {
 
 /// A memory module.
 #[derive(Clone, Debug, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct MemoryModule {
     /// Slot on the board.
     pub slot: String,
@@ -374,6 +409,7 @@ pub struct MemoryModule {
 
 /// The process and thread that were running on the crashing processor.
 #[derive(Clone, Debug, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ProcessFacts {
     /// File name, cut to 14 characters by Windows.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -394,6 +430,7 @@ pub struct ProcessFacts {
 
 /// A kernel object that the bug check names.
 #[derive(Clone, Debug, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Object {
     /// `irp`, `device`, `driver`, `thread`, `process`, `power-triage`, `dpc-watchdog`, `whea`.
     pub kind: &'static str,
@@ -406,6 +443,7 @@ pub struct Object {
 
 /// A blob of secondary data.
 #[derive(Clone, Debug, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct SecondaryData {
     /// Its GUID.
     pub tag: String,
@@ -421,6 +459,7 @@ pub struct SecondaryData {
 
 /// What WinDbg's `!analyze -v` would call this crash, as far as that is certain.
 #[derive(Clone, Debug, Default, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct WinDbg {
     /// `FAILURE_BUCKET_ID`.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -441,6 +480,7 @@ pub struct WinDbg {
 
 /// A suspect.
 #[derive(Clone, Debug, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Suspect {
     /// 1 for the first.
     pub rank: usize,
@@ -461,6 +501,7 @@ pub struct Suspect {
 
 /// A piece of evidence.
 #[derive(Clone, Debug, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Evidence {
     /// Names the rule that found it.
     pub id: &'static str,
@@ -476,6 +517,7 @@ pub struct Evidence {
 
 /// Where evidence was found.
 #[derive(Clone, Debug, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Source {
     /// The file.
     pub file: String,
@@ -485,6 +527,7 @@ pub struct Source {
 
 /// Something that would make the answer better.
 #[derive(Clone, Debug, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Missing {
     /// What is missing.
     pub what: String,
@@ -496,6 +539,7 @@ pub struct Missing {
 
 /// A step of the plan.
 #[derive(Clone, Debug, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Step {
     /// A stable name.
     pub id: &'static str,
@@ -516,6 +560,7 @@ pub struct Step {
 
 /// A command.
 #[derive(Clone, Debug, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Command {
     /// `cmd`, `powershell`, `windbg`, `bios` or `bugcheck`.
     pub shell: &'static str,
@@ -525,6 +570,7 @@ pub struct Command {
 
 /// A remark.
 #[derive(Clone, Debug, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Note {
     /// `info` or `warning`.
     pub severity: &'static str,

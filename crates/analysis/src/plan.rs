@@ -15,7 +15,7 @@ pub(crate) fn plan(kernel: &Kernel<'_>, kind: &str, suspects: &[Suspect], has_vi
             steps.push(step);
         }
     };
-    for suspect in suspects.iter().filter(|suspect| suspect.confidence >= 0.05) {
+    for suspect in suspects.iter().filter(|suspect| suspect.rank == 1 || suspect.confidence >= 0.1) {
         match (suspect.family, suspect.part) {
             ("hardware", Some("cpu")) if !has_virtual_machine => {
                 add(stop_overclocking(suspect));
@@ -29,7 +29,9 @@ pub(crate) fn plan(kernel: &Kernel<'_>, kind: &str, suspects: &[Suspect], has_vi
             ("hardware", Some("gpu")) => add(check_gpu(suspect)),
             ("hardware", Some("board-firmware" | "power-thermal")) => add(firmware()),
             ("driver", _) => add(update_driver(kernel, suspect)),
-            ("corrupted-files" | "os", _) => add(system_files(suspect)),
+            ("corrupted-files", _) => add(system_files(suspect)),
+            // A piece of Windows further down the list is more often a witness than the cause.
+            ("os", _) if suspect.rank == 1 => add(system_files(suspect)),
             ("third-party-conflict", _) => add(clean_boot(suspect)),
             _ => {}
         }

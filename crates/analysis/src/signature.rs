@@ -31,6 +31,8 @@ fn place(case: &Case<'_>) -> Option<String> {
     {
         return Some(place);
     }
-    let first = case.modules_on_stack().into_iter().find(|seen| seen.sure && !forwards(seen.module))?;
-    describe(case.frames.get(first.frame)?.ip)
+    let seen = case.modules_on_stack();
+    let first = seen.iter().find(|seen| seen.sure && !forwards(seen.module)).or_else(|| seen.iter().find(|seen| !forwards(seen.module)));
+    // Without any, the caller of KeBugCheckEx.
+    describe(case.frames.get(first.map_or(1, |first| first.frame))?.ip)
 }

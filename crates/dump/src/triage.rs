@@ -130,7 +130,7 @@ impl Triage {
             offset: triage.call_stack_offset as usize,
             length: triage.size_of_call_stack as usize,
         };
-        let blocks = data_blocks(fields, &triage, notes);
+        let blocks = data_blocks(fields, header.arch, &triage, notes);
         let debugger_data = DebuggerData::find(fields, triage.debugger_data_offset as usize, triage.debugger_data_size as usize);
 
         let copy = |offset: u32, size: Option<usize>| {
@@ -318,10 +318,22 @@ fn unloaded_drivers(file: Fields<'_>, arch: Arch, at: usize) -> Vec<UnloadedDriv
         .collect()
 }
 
-fn data_blocks(file: Fields<'_>, triage: &TriageHeader, notes: &mut Vec<Note>) -> Vec<Range> {
-    // {u64 address, u32 offset, u32 size}, in 32-bit dumps too.
+/// The table of data blocks: {u64 address, u32 offset, u32 size}. Public descriptions disagree on 32-bit dumps: some give them
+/// the same entries, some 12-byte ones with a 32-bit address. Whichever makes the first entries lie in the file is taken.
+fn data_blocks(file: Fields<'_>, arch: Arch, triage: &TriageHeader, notes: &mut Vec<Note>) -> Vec<Range> {
     let table = triage.data_blocks_offset as usize;
-    let room = file.0.len().saturating_sub(table) / 16;
+    let entry_at = |index: usize, width: usize| {
+        let entry = file.from(table.checked_add(index.checked_mul(width + 8)?)?)?;
+        Some((entry.pointer(0, width)?, entry.size(width)?, entry.size(width + 4)?))
+    };
+    let fits = |width: usize| {
+        let sane = |(address, offset, length): (u64, usize, usize)| {
+            address >> 32 == 0 && length > 0 && offset >= 0x1000 && offset.saturating_add(length) <= file.0.len()
+        };
+        (0..triage.data_blocks_count.min(4) as usize).all(|index| entry_at(index, width).is_some_and(sane))
+    };
+    let width = if arch == Arch::X86 && !fits(8) && fits(4) { 4 } else { 8 };
+    let room = file.0.len().saturating_sub(table) / (width + 8);
     let count = (triage.data_blocks_count.min(MOST_BLOCKS) as usize).min(room);
     if count < triage.data_blocks_count as usize {
         notes.push(Note::warning(
@@ -331,8 +343,7 @@ fn data_blocks(file: Fields<'_>, triage: &TriageHeader, notes: &mut Vec<Note>) -
     }
     (0..if table == 0 { 0 } else { count })
         .filter_map(|index| {
-            let entry = file.from(table + index * 16)?;
-            let (address, offset, length) = (entry.u64(0)?, entry.size(8)?, entry.size(12)?);
+            let (address, offset, length) = entry_at(index, width)?;
             (length > 0).then_some(Range { address: VirtAddr(address), offset, length })
         })
         .collect()

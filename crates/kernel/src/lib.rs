@@ -28,6 +28,7 @@ pub struct Kernel<'a> {
     /// Loaded and unloaded modules.
     pub modules: Modules,
     memory: Memory<'a>,
+    stack: std::ops::Range<u64>,
 }
 
 impl<'a> Kernel<'a> {
@@ -36,7 +37,14 @@ impl<'a> Kernel<'a> {
     pub fn new(dump: &'a Dump) -> Self {
         let memory = dump.memory();
         let modules = dump.triage().map_or_else(Modules::default, |triage| Modules::new(&triage.drivers, &triage.unloaded_drivers, memory));
-        Self { dump, modules, memory }
+        Self { dump, modules, memory, stack: current_stack(dump, memory) }
+    }
+
+    /// The kernel stack of the crashing thread, from its limit to its base; only the bytes of the dump where the thread does not
+    /// tell. Empty if neither is known.
+    #[must_use]
+    pub fn stack(&self) -> std::ops::Range<u64> {
+        self.stack.clone()
     }
 
     /// The dump's memory.
@@ -90,6 +98,21 @@ impl<'a> Kernel<'a> {
     pub fn walk(&self, registers: &Registers) -> Vec<Frame> {
         bugcheck_unwind::walk(self, registers)
     }
+}
+
+/// More than any kernel stack: limits further apart than this are damaged.
+const LARGEST_STACK: u64 = 0x10_0000;
+
+fn current_stack(dump: &Dump, memory: Memory<'_>) -> std::ops::Range<u64> {
+    let Some(triage) = dump.triage() else { return 0..0 };
+    let thread = triage
+        .debugger_data
+        .as_ref()
+        .zip(triage.thread)
+        .and_then(|(data, range)| Thread::read(dump.header().arch, data, memory, range.address));
+    let limits = thread.and_then(|thread| Some(thread.stack_limit?..thread.stack_base?));
+    let bytes = triage.call_stack.address.0..triage.call_stack.address.0.saturating_add(triage.call_stack.length as u64);
+    limits.filter(|stack| stack.start < stack.end && stack.end - stack.start <= LARGEST_STACK).unwrap_or(bytes)
 }
 
 impl Stack for Kernel<'_> {

@@ -1,7 +1,7 @@
 //! `bugcheck explain`: a stop code in words, without a dump.
 
 use crate::json::to_string;
-use crate::style::{Ink, Style, plain};
+use crate::style::{Ink, Style, plain, sentence};
 use bugcheck_knowledge::{BugCheck, Lookup, Status};
 use serde::Serialize;
 use std::fmt::Write as _;
@@ -10,8 +10,8 @@ use std::fmt::Write as _;
 #[must_use]
 pub fn text(lookup: &Lookup, style: Style) -> String {
     let mut out = String::new();
-    for sentence in lookup.notes.iter().map(String::as_str).chain(lookup.corrections.iter().copied()) {
-        style.paragraph(&mut out, "", &plain(sentence));
+    for remark in lookup.notes.iter().map(String::as_str).chain(lookup.corrections.iter().copied()) {
+        style.paragraph(&mut out, "", &plain(&sentence(remark)));
     }
     if !out.is_empty() {
         out.push('\n');

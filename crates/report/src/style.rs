@@ -60,7 +60,7 @@ impl Style {
 
     /// A label and its text, the text in a column of its own.
     pub(crate) fn field(self, out: &mut String, label: &str, text: &str) {
-        let column = if self.width < 60 { 2 } else { 14 };
+        let column = if self.width < 60 { 2 } else { 15 };
         let label_width = textwrap::core::display_width(label);
         if column <= label_width + 2 {
             let _ = writeln!(out, "  {label}");
@@ -77,6 +77,14 @@ pub(crate) fn plain(text: &str) -> String {
     let hostile =
         |c: char| c.is_control() || matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}');
     text.chars().map(|c| if hostile(c) { '\u{fffd}' } else { c }).collect()
+}
+
+/// A sentence with its first letter large and an end: texts are written to stand within others too.
+pub(crate) fn sentence(text: &str) -> String {
+    let mut letters = text.chars();
+    let first: String = letters.next().map(|first| first.to_uppercase().collect()).unwrap_or_default();
+    let end = if text.ends_with(['.', '!', '?', ':']) { "" } else { "." };
+    format!("{first}{}{end}", letters.as_str())
 }
 
 /// A confidence as people read it.

@@ -53,7 +53,7 @@ impl Row {
             time: analysis.dump.crash_time.clone().unwrap_or_default(),
             file: analysis.dump.path.clone(),
             code: analysis.bugcheck.code.to_string(),
-            name: analysis.bugcheck.name.clone().unwrap_or_else(|| "(undocumented)".into()),
+            name: analysis.bugcheck.name.clone().unwrap_or_default(),
             verdict: analysis.verdict.kind.clone(),
             suspect: first.map(|first| first.subject.clone()).unwrap_or_default(),
             confidence: analysis.verdict.confidence,

@@ -1,6 +1,6 @@
 //! The report for a person: verdict first, then why, then details, and at the end a block to paste into a ticket.
 
-use crate::style::{Ink, Style, percent, plain};
+use crate::style::{Ink, Style, percent, plain, sentence};
 use bugcheck_analysis::Analysis;
 use bugcheck_analysis::model::{Object, StackFrame, Suspect, System};
 use std::fmt::Write as _;
@@ -46,7 +46,7 @@ fn verdict(out: &mut String, analysis: &Analysis, style: Style) {
         "live" => "NO CRASH (live dump)",
         _ => "UNKNOWN",
     };
-    let sure = if verdict.confidence > 0.0 { format!("  ({} sure)", percent(verdict.confidence)) } else { String::new() };
+    let sure = analysis.suspects.first().map(|first| format!("  (first suspect: {})", percent(first.confidence))).unwrap_or_default();
     let _ = writeln!(out, "\n{}{sure}", style.paint(ink, title));
     style.paragraph(out, "  ", &plain(&verdict.sentence));
 }
@@ -82,7 +82,7 @@ fn suspects(out: &mut String, suspects: &[Suspect], style: Style) {
 fn happened(out: &mut String, analysis: &Analysis, style: Style) {
     style.heading(out, "WHAT HAPPENED");
     style.field(out, "Stop code", &stop_code(analysis));
-    style.field(out, "Meaning", &analysis.bugcheck.about);
+    style.field(out, "Meaning", &sentence(&analysis.bugcheck.about));
     for (index, (value, words)) in analysis.bugcheck.parameters.iter().zip(&analysis.bugcheck.parameters_explained).enumerate() {
         if value.0 != 0 || !words.starts_with("reserved") {
             style.field(out, &format!("P{}", index + 1), &plain(words));
@@ -125,10 +125,10 @@ fn plan(out: &mut String, analysis: &Analysis, style: Style) {
             style.verbatim(out, "       > ", &plain(&command.run));
         }
         if let Some(look_for) = &step.look_for {
-            style.paragraph(out, "     Look for: ", &plain(look_for));
+            style.paragraph(out, "     Look for: ", &plain(&sentence(look_for)));
         }
         if let Some(undo) = step.undo.as_ref().filter(|_| style.verbosity > 0) {
-            style.paragraph(out, "     To undo: ", &plain(undo));
+            style.paragraph(out, "     To undo: ", &plain(&sentence(undo)));
         }
     }
 }
@@ -268,14 +268,14 @@ fn missing(out: &mut String, analysis: &Analysis, style: Style) {
     if !analysis.missing.is_empty() {
         style.heading(out, "WHAT WOULD MAKE THIS SURER");
         for missing in &analysis.missing {
-            style.paragraph(out, "  • ", &plain(&format!("{}: {}. {}.", missing.what, missing.why, missing.how)));
+            style.paragraph(out, "  • ", &plain(&format!("{}: {} {}", missing.what, sentence(&missing.why), sentence(&missing.how))));
         }
     }
     if !analysis.notes.is_empty() {
         style.heading(out, "NOTES");
         for note in &analysis.notes {
             let at = note.at.as_ref().map(|at| format!(" [{at}]")).unwrap_or_default();
-            style.paragraph(out, "  • ", &plain(&format!("{}{at}", note.text)));
+            style.paragraph(out, "  • ", &plain(&format!("{}{at}", sentence(&note.text))));
         }
     }
 }
@@ -339,7 +339,8 @@ fn suspect_line(analysis: &Analysis) -> String {
 }
 
 pub(crate) fn stop_code(analysis: &Analysis) -> String {
-    let name = analysis.bugcheck.name.as_deref().unwrap_or("(undocumented code)");
+    let unnamed = if analysis.bugcheck.code.0 == 0 { "(no bug check)" } else { "(undocumented code)" };
+    let name = analysis.bugcheck.name.as_deref().unwrap_or(unnamed);
     format!("{} {name}", analysis.bugcheck.code)
 }
 

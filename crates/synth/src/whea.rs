@@ -49,11 +49,11 @@ pub fn mci_status(code: u16, model_code: u16, address_valid: bool, misc_valid: b
     v
 }
 
-/// WHEA_XPF_MCA_SECTION, version 2, 0x118 bytes; `vendor` is 1 (Intel) or 2 (AMD).
+/// WHEA_XPF_MCA_SECTION, version 2, 0x118 bytes; `vendor` is 1 (Intel) or 2 (AMD). The structure is packed, as all of a CPER are.
 pub fn xpf_mca_section(vendor: u32, processor: u32, bank: u32, status: u64, address: u64, misc: u64) -> CperSection {
     let mut b = Blob::new(0x118);
-    b.u32(0, 2).u32(4, vendor).u32(0x10, processor).u64(0x18, 4);
-    b.u32(0x28, bank).u64(0x30, status).u64(0x38, address).u64(0x40, misc).u32(0x4c, processor * 2);
+    b.u32(0, 2).u32(4, vendor).u32(0x10, processor).u64(0x14, 4);
+    b.u32(0x24, bank).u64(0x28, status).u64(0x30, address).u64(0x38, misc).u32(0x44, processor * 2);
     let kind = Guid(0x8a1e1d01, 0x42f9, 0x4557, [0x9c, 0x33, 0x56, 0x5e, 0x5c, 0xc3, 0xf7, 0xe8]);
     CperSection { kind, severity: 1, body: b.done() }
 }

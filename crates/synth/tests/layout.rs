@@ -253,8 +253,8 @@ fn hardware_error_record() {
     let (generic, mca) = (at(&r, 0x80), at(&r, 0x80 + 2 * 72));
     assert_eq!((at(&r, 0x84), r[generic + 0xa], u64_at(&r, generic + 0x98)), (0xc0, 1, 6));
     assert_eq!(&r[0x80 + 2 * 72 + 0x10..][..4], &[0x01, 0x1d, 0x1e, 0x8a]);
-    assert_eq!((u32_at(&r, mca + 0x10), u32_at(&r, mca + 0x28)), (3, 2));
-    assert_eq!((u64_at(&r, mca + 0x30), u64_at(&r, mca + 0x38)), (status, 0x1234));
+    assert_eq!((u32_at(&r, mca + 0x10), u32_at(&r, mca + 0x24)), (3, 2));
+    assert_eq!((u64_at(&r, mca + 0x28), u64_at(&r, mca + 0x30)), (status, 0x1234));
 }
 
 #[test]

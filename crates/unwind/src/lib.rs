@@ -136,7 +136,9 @@ fn scan(stack: &dyn Stack, arch: Arch, sp: u64, frames: &mut Vec<Frame>) {
                 frames.push(Frame { ip, sp, trust: Trust::Scan, call });
             }
         }
-        if length < room {
+        // A stack that overflowed has its pointer on the guard page: its bytes begin a little higher.
+        let skips_guard = length == 0 && frames.len() <= 1 && address.wrapping_sub(sp) < 0x4000;
+        if length < room && !skips_guard {
             break;
         }
         address += room as u64;

@@ -1,6 +1,6 @@
 //! ARM64, through yaxpeax-arm.
 
-use super::{Access, Instruction, Nature};
+use super::{Access, Instruction, Nature, Target};
 use bugcheck_dump::Registers;
 use yaxpeax_arch::{Decoder, U8Reader};
 use yaxpeax_arm::armv8::a64::{InstDecoder, Opcode, Operand};
@@ -15,7 +15,7 @@ pub(super) fn decode(code: &[u8], registers: &Registers, address: u64) -> Option
             accesses: Vec::new(),
             nature: Nature::Invalid,
             features: Vec::new(),
-            branches: false,
+            target: None,
         });
     };
     let nature = match decoded.opcode {
@@ -26,7 +26,13 @@ pub(super) fn decode(code: &[u8], registers: &Registers, address: u64) -> Option
     let text = decoded.to_string();
     let accesses = decoded.operands.iter().filter_map(|operand| access(operand, &text, registers)).collect();
     let branches = matches!(decoded.opcode, Opcode::BR | Opcode::BLR | Opcode::RET);
-    Some(Instruction { address, bytes, text, accesses, nature, features: Vec::new(), branches })
+    let target = branches.then(|| match decoded.operands.first() {
+        Some(&Operand::Register(_, number)) => {
+            Target::Register(Registers::names(registers.arch()).get(usize::from(number)).and_then(|name| registers.get(name)))
+        }
+        _ => Target::Register(registers.get("lr")),
+    });
+    Some(Instruction { address, bytes, text, accesses, nature, features: Vec::new(), target })
 }
 
 /// The address of a load or store operand. Register 31 as a base is the stack pointer.

@@ -42,8 +42,29 @@ pub struct Instruction {
     pub nature: Nature,
     /// Processor features it needs beyond the architecture's baseline, each with whether this processor has it.
     pub features: Vec<(&'static str, Option<bool>)>,
-    /// Where a call or jump through memory or a register goes, as an expression; absent for others.
-    pub branches: bool,
+    /// Where it goes, if it returns, calls or jumps through a register or memory.
+    pub target: Option<Target>,
+}
+
+/// Where an indirect branch takes its target from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Target {
+    /// A register, with its value if the dump has it.
+    Register(Option<u64>),
+    /// The pointer at an address, if that can be computed.
+    Memory(Option<u64>),
+}
+
+/// True if `address` is inside another instruction: nearly every decoding that begins somewhat earlier steps over it.
+///
+/// x86 code synchronises itself: wherever decoding begins, it soon falls into step with the real instructions. So a real
+/// instruction's address is met by nearly all attempts, and one that all of them step over is no instruction's.
+#[must_use]
+pub fn is_inside_another(arch: Arch, memory: Memory<'_>, address: u64) -> bool {
+    const BEFORE: usize = 48;
+    let mut bytes = [0; BEFORE + LONGEST];
+    let start = address.wrapping_sub(BEFORE as u64);
+    arch != Arch::Arm64 && memory.try_read_exact(VirtAddr(start), &mut bytes).is_some() && x86::steps_over(arch, &bytes, start, address)
 }
 
 /// What an instruction can do that matters when it faults.

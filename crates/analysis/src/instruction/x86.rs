@@ -1,6 +1,6 @@
 //! x64 and x86, through iced-x86.
 
-use super::{Access, Instruction, Nature};
+use super::{Access, Instruction, Nature, Target};
 use bugcheck_dump::secondary::Cpuid;
 use bugcheck_dump::{Arch, Registers};
 use iced_x86::{
@@ -21,7 +21,7 @@ pub(super) fn decode(arch: Arch, code: &[u8], registers: &Registers, cpuid: Opti
             accesses: Vec::new(),
             nature: Nature::Invalid,
             features: Vec::new(),
-            branches: false,
+            target: None,
         });
     }
     let mut text = String::new();
@@ -37,8 +37,44 @@ pub(super) fn decode(arch: Arch, code: &[u8], registers: &Registers, cpuid: Opti
         accesses,
         nature: nature(&decoded),
         features: decoded.cpuid_features().iter().filter_map(|&feature| feature_bit(feature, cpuid)).collect(),
-        branches: decoded.is_call_near_indirect() || decoded.is_jmp_near_indirect() || decoded.mnemonic() == Mnemonic::Ret,
+        target: target(&decoded, registers),
     })
+}
+
+/// True if decodings from the first bytes of `code` all step over `address`.
+pub(super) fn steps_over(arch: Arch, code: &[u8], start: u64, address: u64) -> bool {
+    let bits = if arch == Arch::X86 { 32 } else { 64 };
+    let (mut met, mut over) = (0, 0);
+    // The last 16 bytes are left for falling into step.
+    for skip in 0..code.len().saturating_sub(super::LONGEST + 16) {
+        let Some(bytes) = code.get(skip..) else { break };
+        let mut decoder = Decoder::with_ip(bits, bytes, start.wrapping_add(skip as u64), DecoderOptions::NONE);
+        let mut decoded = iced_x86::Instruction::default();
+        while decoder.can_decode() && decoder.ip() < address {
+            decoder.decode_out(&mut decoded);
+            if decoded.is_invalid() {
+                break;
+            }
+        }
+        if !decoded.is_invalid() {
+            if decoder.ip() == address { met += 1 } else { over += 1 }
+        }
+    }
+    over >= 12 && met * 10 <= over
+}
+
+/// Where a return or an indirect call or jump takes its target from.
+fn target(decoded: &iced_x86::Instruction, registers: &Registers) -> Option<Target> {
+    if decoded.mnemonic() == Mnemonic::Ret {
+        return Some(Target::Memory(registers.sp()));
+    }
+    if !decoded.is_call_near_indirect() && !decoded.is_jmp_near_indirect() {
+        return None;
+    }
+    if decoded.op0_kind() == iced_x86::OpKind::Register {
+        return Some(Target::Register(value_of(decoded.op0_register(), registers)));
+    }
+    Some(Target::Memory(decoded.virtual_address(0, 0, |register, _, _| value_of(register, registers))))
 }
 
 fn access(used: &UsedMemory, instruction: &iced_x86::Instruction, registers: &Registers) -> Option<Access> {
@@ -56,10 +92,10 @@ fn access(used: &UsedMemory, instruction: &iced_x86::Instruction, registers: &Re
         }
         value
     });
-    // A repeated string instruction saves its progress in its registers, so one element is what it was touching.
-    let size = used.memory_size().size().max(1) as u64;
-    // XSAVE and its kin have no fixed size.
-    let size = if used.memory_size().size() == 0 && !instruction.is_string_instruction() { 0x1000 } else { size };
+    // XSAVE and its kin have no fixed size; a repeated string instruction saves its progress in its registers, but may work in
+    // larger pieces than one element.
+    let repeats = instruction.is_string_instruction() && (instruction.has_rep_prefix() || instruction.has_repne_prefix());
+    let size = if used.memory_size().size() == 0 || repeats { 0x1000 } else { used.memory_size().size() as u64 };
     Some(Access { address, size, reads, writes, expression: expression(used), base: name_of(used.base().full_register()), unknown })
 }
 

@@ -18,6 +18,8 @@ pub(super) fn run(case: &mut Case<'_>) {
             _ => format!("{} is the only display driver that is loaded", described(module)),
         };
         let weight = match at {
+            // The driver itself called KeBugCheckEx.
+            "stack" if case.code == 0xa000_0001 => 0.65,
             "P2" | "P3" => 0.55,
             "stack" => 0.45,
             _ => 0.35,

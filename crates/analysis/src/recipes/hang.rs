@@ -56,7 +56,7 @@ fn watchdog_block(case: &mut Case<'_>, parameter: usize) {
 fn silent_processor(case: &mut Case<'_>) {
     let prcb = VirtAddr(case.parameter(3));
     let text = "a processor stopped answering the others: unstable clock or voltage, heat, a defective core, firmware, or an overloaded host of a virtual machine";
-    case.suspects.accuse(Subject::hardware("cpu"), "silent-processor", 0.45, text, "P3, P4");
+    case.suspects.accuse(Subject::hardware("cpu"), "silent-processor", 0.42, text, "P3, P4");
     case.suspects.accuse(Subject::hardware("board-firmware"), "silent-processor", 0.15, text, "P3, P4");
     let header = case.kernel.dump.header();
     let memory = case.kernel.memory();
@@ -81,6 +81,7 @@ fn silent_processor(case: &mut Case<'_>) {
     case.object("thread", thread.address.0, format!("was running on the silent processor {}; {shown}", case.parameter(4)));
     if let Some(module) = modules.iter().find(|module| !is_windows(module)) {
         let text = format!("the silent processor was running {}", described(module));
-        case.accuse_module(module, "on-silent-processor", 0.35, text, "stack of the thread at P3");
+        let innermost = modules.iter().find(|module| !crate::case::forwards(module)).is_some_and(|first| std::ptr::eq(*first, *module));
+        case.accuse_module(module, "on-silent-processor", if innermost { 0.45 } else { 0.3 }, text, "stack of the thread at P3");
     }
 }

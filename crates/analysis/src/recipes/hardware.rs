@@ -63,7 +63,12 @@ fn whea(case: &mut Case<'_>) {
         Some(Err(error)) => missing_record(case, format!("what lies at {address} is no error record ({error})")),
         None => missing_record(case, format!("the error record at {address} is not in this dump")),
     }
-    let (findings, at) = if findings.is_empty() { (vec![by_parameters], "parameters") } else { (findings, "error record at P2") };
+    // A record that accuses nobody says less than the parameters may.
+    let (findings, at) = if findings.iter().all(|finding| finding.part == Part::Unknown) {
+        (vec![by_parameters], "parameters")
+    } else {
+        (findings, "error record at P2")
+    };
     accuse(case, &findings, at);
 }
 

@@ -42,9 +42,14 @@ pub(super) fn run(case: &mut Case<'_>) {
         None if fault.oddities.contains(&Oddity::WildJump) => {
             // Whoever jumped pushed its return address first.
             blame_stack(case, 0.45);
+            let on_its_stack = fault.class == Some(Class::Stack);
+            let text = "the processor ran off to an address that holds no code";
+            case.suspects.accuse(Subject::hardware("cpu"), "wild-jump", if on_its_stack { 0.2 } else { 0.12 }, text, at.clone());
+            case.suspects.accuse(Subject::hardware("memory"), "wild-jump", 0.12, text, at.clone());
         }
         None => blame_stack(case, 0.35),
     }
+    firmware_evidence(case, &at);
     pointer_evidence(case, &at);
     oddity_evidence(case, &at);
     consistency_evidence(case, &at);
@@ -88,6 +93,17 @@ pub(super) fn blame_stack(case: &mut Case<'_>, weight: f64) {
 
 fn frame(index: usize) -> String {
     format!("stack frame {index}")
+}
+
+/// Windows' own processor and platform drivers touch registers that the firmware describes to them.
+fn firmware_evidence(case: &mut Case<'_>, at: &str) {
+    use bugcheck_knowledge::Role;
+    let Some(module) = case.fault_module() else { return };
+    let touches_firmware = known(module).is_some_and(|known| known.is_microsoft() && matches!(known.role, Role::Power | Role::Platform));
+    if touches_firmware && !forwards(module) {
+        let text = format!("{} works on registers and tables that the firmware describes: a wrong description makes it fail", module.image);
+        case.suspects.accuse(Subject::hardware("board-firmware"), "firmware-description", 0.25, text, at);
+    }
 }
 
 /// What the bad address says of who made it.
@@ -147,6 +163,16 @@ fn oddity_evidence(case: &mut Case<'_>, at: &str) {
                     "a single wrong bit is a mistake that hardware makes, not programmers",
                     at,
                 );
+            }
+            Oddity::InsideAnother => {
+                let text = "the instruction pointer is in the middle of another instruction: no program jumps there; a return address or the instruction pointer itself was damaged";
+                case.suspects.accuse(Subject::hardware("cpu"), "inside-instruction", 0.45, text, at);
+                case.suspects.accuse(Subject::hardware("memory"), "inside-instruction", 0.3, text, at);
+                case.suspects.excuse_software("inside-instruction", 0.5, "the code at fault never meant to run there", at);
+            }
+            Oddity::LoneBit { what, value } => {
+                let text = format!("{what} = {value:#x} has exactly one bit set: it may be NULL with one flipped bit");
+                case.suspects.accuse(Subject::hardware("memory"), "lone-bit", 0.15, text, at);
             }
             Oddity::NoInstruction => {
                 let text = "the bytes at the instruction pointer are no instruction: code in memory was damaged, or a jump went wrong";

@@ -33,6 +33,7 @@ pub(super) fn inconsistent_address() -> Scenario {
     s.dump.block(state, &object.done());
     machine(&mut s, r"\Device\HarddiskVolume3\Program Files\Innocent\innocent.exe");
     s.truth.family = Some("hardware".into());
+    s.truth.expected_kind = "hardware".into();
     s.truth.part = Some("cpu".into());
     s.truth.subject = Some("cpu".into());
     s.truth.function = None;
@@ -66,6 +67,7 @@ pub(super) fn machine_check() -> Scenario {
     machine(&mut s, NO_PROCESS);
     s.truth.expected_kind = "hardware".into();
     s.truth.family = Some("hardware".into());
+    s.truth.expected_kind = "hardware".into();
     s.truth.part = Some("cpu".into());
     s.truth.subject = Some("cpu".into());
     s.truth.note = Some("bank 2: cache hierarchy, data read, level 2".into());
@@ -87,6 +89,7 @@ pub(super) fn one_bit_pte() -> Scenario {
     s.dump.block(pte, &value.to_le_bytes());
     machine(&mut s, r"\Device\HarddiskVolume3\Windows\System32\backgroundTask.exe");
     s.truth.family = Some("hardware".into());
+    s.truth.expected_kind = "hardware".into();
     s.truth.part = Some("memory".into());
     s.truth.subject = Some("memory".into());
     s.truth.injected = Some(Injected { what: "pte-bit".into(), bit: Some(33), at: Some(pte) });
@@ -117,6 +120,7 @@ pub(super) fn cookie_bit() -> Scenario {
     s.dump.block(base + 0x8000, &data.done());
     machine(&mut s, r"\Device\HarddiskVolume3\Program Files\Innocent\innocent.exe");
     s.truth.family = Some("hardware".into());
+    s.truth.expected_kind = "hardware".into();
     s.truth.part = Some("memory".into());
     s.truth.subject = Some("memory".into());
     s.truth.function = None;
