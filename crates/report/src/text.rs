@@ -84,7 +84,8 @@ fn happened(out: &mut String, analysis: &Analysis, style: Style) {
     style.field(out, "Stop code", &stop_code(analysis));
     style.field(out, "Meaning", &sentence(&analysis.bugcheck.about));
     for (index, (value, words)) in analysis.bugcheck.parameters.iter().zip(&analysis.bugcheck.parameters_explained).enumerate() {
-        if value.0 != 0 || !words.starts_with("reserved") {
+        let unused = ["reserved", "not used", "not documented"].iter().any(|word| words.starts_with(word));
+        if value.0 != 0 || !unused {
             style.field(out, &format!("P{}", index + 1), &plain(words));
         }
     }

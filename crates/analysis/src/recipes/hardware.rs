@@ -27,7 +27,12 @@ pub(super) fn run(case: &mut Case<'_>) {
             case.suspects.accuse(Subject::hardware("memory"), "nmi", 0.35, text, "code");
             case.suspects.accuse(Subject::hardware("board-firmware"), "nmi", 0.3, text, "code");
         }
-        _ => super::memory_access::stack_only(case),
+        _ => {
+            let text = "Windows could not set up its memory management while starting: bad or wrongly described memory is the usual reason";
+            case.suspects.accuse(Subject::hardware("memory"), "memory-setup", 0.3, text, "code");
+            case.suspects.accuse(Subject::hardware("board-firmware"), "memory-setup", 0.2, text, "code");
+            super::memory_access::blame_stack(case, 0.2);
+        }
     }
 }
 

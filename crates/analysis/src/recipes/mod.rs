@@ -16,13 +16,15 @@ mod requested;
 mod storage;
 mod threads;
 
-use crate::case::Case;
+use crate::case::{Case, described, forwards};
+use crate::suspects::Subject;
 
 /// Runs the recipe of the case's bug check, and those that apply to all.
 pub(crate) fn run(case: &mut Case<'_>) {
     if requested::is_test_or_requested(case) {
         return;
     }
+    named_on_screen(case);
     match case.code {
         0xa
         | 0x1e
@@ -59,5 +61,30 @@ pub(crate) fn run(case: &mut Case<'_>) {
         0xc4 | 0xc9 | 0xe6 | 0x10d | 0xcb | 0x76 => driver_checks::run(case),
         0x4a | 0x13c | 0x153 | 0x162 | 0x20 | 0x39 | 0xe3 | 0x1cc => threads::run(case),
         _ => memory_access::stack_only(case),
+    }
+    if case.suspects.is_empty() {
+        usual_causes(case);
+    }
+}
+
+/// The blue screen's "What failed": Windows writes down the driver in whose range the failing address lies, which is a witness's
+/// word and no more.
+fn named_on_screen(case: &mut Case<'_>) {
+    let Some(name) = driver_checks::blamed(case) else { return };
+    let module = case.kernel.modules.by_image(&name).or_else(|| case.kernel.modules.by_image(&format!("{name}.sys")));
+    if let Some(module) = module.filter(|module| module.name != "nt") {
+        let weight = if forwards(module) { 0.05 } else { 0.15 };
+        case.accuse_module(module, "named-on-screen", weight, format!("Windows named {} on the blue screen", described(module)), "dump");
+    }
+}
+
+/// Where nothing in the dump accuses anybody, and this code usually comes from one part of the hardware or from damaged files,
+/// that is at least a place to begin.
+fn usual_causes(case: &mut Case<'_>) {
+    let first = bugcheck_knowledge::bug_check(case.code).and_then(|known| known.likely.first());
+    if let Some(cause) = first.filter(|cause| cause.part().is_some() || cause.family() == "corrupted-files") {
+        let subject = cause.part().map_or_else(Subject::corrupted_files, Subject::hardware);
+        let text = "this is the usual cause of this code; nothing in this dump speaks for or against it";
+        case.suspects.accuse(subject, "usual-cause", 0.15, text, "code");
     }
 }
