@@ -86,10 +86,11 @@ pub(crate) fn notes(case: &Case<'_>, has_bucket: bool) -> Vec<Note> {
         ));
     }
     if header.kind != DumpKind::Triage {
-        notes.push(info(format!(
+        let text = format!(
             "this is a {} dump: header, registers and bug check are read; reading its memory is not supported yet, its minidump says more (C:\\Windows\\Minidump)",
             header.kind.name()
-        )));
+        );
+        notes.push(Note { severity: "warning", text, at: None });
     } else if !crate::has_memory(case.kernel) {
         notes.push(Note {
             severity: "warning",
