@@ -1,10 +1,12 @@
-//! Damaged dumps: whatever a file holds, opening and analysing it must neither panic, nor hang, nor take memory without bound.
+//! Damaged dumps: whatever a file holds, opening, analysing and printing it must neither panic, nor hang, nor take memory
+//! without bound.
 //!
 //! Damage is made from fixed seeds; a failure names the dump and the seed, so that it can be made again.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, unsafe_code)]
 
 use bugcheck_analysis::{Options, analyze};
 use bugcheck_dump::Dump;
+use bugcheck_report::{Style, json, table, text};
 use bugcheck_testdata::{name, real_dumps, samples};
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
@@ -133,54 +135,74 @@ fn most_memory(file: usize) -> isize {
     size((16 << 20).max(3 * file))
 }
 
-/// Analyses and returns what is wrong about that, if anything, with the time and memory it took.
-fn try_one(bytes: Vec<u8>) -> (Option<String>, Duration, isize) {
+/// How a dump was survived.
+struct Survived {
+    /// What is wrong about that, if anything.
+    wrong: Option<String>,
+    /// True if it was still a dump.
+    opened: bool,
+    time: Duration,
+    memory: isize,
+}
+
+/// Opens, analyses, prints in every form.
+fn try_one(bytes: Vec<u8>) -> Survived {
     let file = bytes.len();
     let baseline = HELD.get();
     PEAK.set(baseline);
     let start = Instant::now();
     let outcome = catch_unwind(AssertUnwindSafe(|| {
-        if let Ok(dump) = Dump::from_bytes(bytes) {
-            let analysis = analyze(&dump, "damaged.dmp", Options::default());
-            let sum: f64 = analysis.suspects.iter().map(|suspect| suspect.confidence).sum();
-            assert!(sum <= 1.0 + 1e-9, "suspects sum to {sum}");
-        }
+        let Ok(dump) = Dump::from_bytes(bytes) else { return false };
+        let analysis = analyze(&dump, "damaged.dmp", Options::default());
+        let sum: f64 = analysis.suspects.iter().map(|suspect| suspect.confidence).sum();
+        assert!(sum <= 1.0 + 1e-9, "suspects sum to {sum}");
+        let style = Style { verbosity: 1, ..Style::default() };
+        let row = table::Row::new(&analysis);
+        assert!(!text::render(&analysis, style).is_empty() && json::line(&analysis).starts_with("{\"schema\""));
+        assert!(!table::render(std::slice::from_ref(&row), style).is_empty() && !table::csv(&[row]).is_empty());
+        true
     }));
     let (time, memory) = (start.elapsed(), PEAK.get() - baseline);
+    let opened = matches!(outcome, Ok(true));
     let wrong = match outcome {
         Err(panic) => {
             let text = panic.downcast_ref::<String>().cloned().or_else(|| panic.downcast_ref::<&str>().map(|&text| text.to_owned()));
             Some(format!("panics: {}", text.unwrap_or_default()))
         }
-        Ok(()) if memory > most_memory(file) => Some(format!("takes {memory} bytes of memory for a file of {file}")),
-        Ok(()) if time > Duration::from_secs(10) => Some(format!("takes {time:?}")),
-        Ok(()) => None,
+        Ok(_) if memory > most_memory(file) => Some(format!("takes {memory} bytes of memory for a file of {file}")),
+        Ok(_) if time > Duration::from_secs(10) => Some(format!("takes {time:?}")),
+        Ok(_) => None,
     };
-    (wrong, time, memory)
+    Survived { wrong, opened, time, memory }
 }
 
 fn survive(dumps: &[PathBuf], copies: u64) {
     let mut failures = Vec::new();
+    let (mut tried, mut opened) = (0, 0);
     let (mut slowest, mut biggest) = ((Duration::ZERO, String::new()), (0, String::new()));
     for path in dumps {
         let original = std::fs::read(path).unwrap();
-        let (whole, ..) = try_one(original.clone());
-        assert_eq!(whole, None, "{}, not damaged at all", name(path));
+        let whole = try_one(original.clone());
+        assert!(whole.wrong.is_none() && whole.opened, "{}, not damaged at all: {:?}", name(path), whole.wrong);
         for seed in 0..copies {
             let (bytes, what) = damaged(&original, seed);
             let label = format!("{}, seed {seed} ({what})", name(path));
-            let (wrong, time, memory) = try_one(bytes);
-            failures.extend(wrong.map(|wrong| format!("{label}: {wrong}")));
-            if time > slowest.0 {
-                slowest = (time, label.clone());
+            let survived = try_one(bytes);
+            failures.extend(survived.wrong.map(|wrong| format!("{label}: {wrong}")));
+            tried += 1;
+            opened += usize::from(survived.opened);
+            if survived.time > slowest.0 {
+                slowest = (survived.time, label.clone());
             }
-            if memory > biggest.0 {
-                biggest = (memory, label);
+            if survived.memory > biggest.0 {
+                biggest = (survived.memory, label);
             }
         }
     }
-    println!("slowest: {slowest:?}\nbiggest: {biggest:?}");
+    println!("{opened} of {tried} still are dumps\nslowest: {slowest:?}\nbiggest: {biggest:?}");
     assert!(failures.is_empty(), "{} damaged dumps:\n{}", failures.len(), failures.join("\n"));
+    // Damage that is always noticed at once would try nothing.
+    assert!(opened * 2 >= tried, "only {opened} of {tried} still are dumps");
 }
 
 #[test]
@@ -209,8 +231,7 @@ fn extreme_numbers_do_no_harm() {
             for extreme in [0xffff_ffff_u32, 0x7fff_ffff, 0x8000_0000, 1] {
                 let mut bytes = original.clone();
                 bytes[at..at + 4].copy_from_slice(&extreme.to_le_bytes());
-                let (wrong, ..) = try_one(bytes);
-                failures.extend(wrong.map(|wrong| format!("{}, {extreme:#x} at {at:#x}: {wrong}", name(&path))));
+                failures.extend(try_one(bytes).wrong.map(|wrong| format!("{}, {extreme:#x} at {at:#x}: {wrong}", name(&path))));
             }
         }
     }
