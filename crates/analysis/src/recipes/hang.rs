@@ -4,7 +4,6 @@ use crate::case::{Case, described, is_windows};
 use crate::model::Missing;
 use crate::suspects::Subject;
 use bugcheck_dump::{Fields, VirtAddr};
-use bugcheck_kernel::Thread;
 
 pub(super) fn run(case: &mut Case<'_>) {
     match case.code {
@@ -58,14 +57,7 @@ fn silent_processor(case: &mut Case<'_>) {
     let text = "a processor stopped answering the others: unstable clock or voltage, heat, a defective core, firmware, or an overloaded host of a virtual machine";
     case.suspects.accuse(Subject::hardware("cpu"), "silent-processor", 0.42, text, "P3, P4");
     case.suspects.accuse(Subject::hardware("board-firmware"), "silent-processor", 0.15, text, "P3, P4");
-    let header = case.kernel.dump.header();
-    let memory = case.kernel.memory();
-    let data = case.kernel.dump.triage().and_then(|triage| triage.debugger_data.as_ref());
-    let thread = (|| {
-        let data = data?;
-        let pointer = memory.pointer(prcb.offset(data.prcb_current_thread()? as u64), case.kernel.width()).ok()?;
-        Thread::read(header.arch, data, memory, pointer)
-    })();
+    let thread = crate::running_on(case.kernel, prcb.0);
     let Some(thread) = thread else {
         case.missing.push(Missing {
             what: "what the silent processor was doing".into(),
