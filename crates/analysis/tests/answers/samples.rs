@@ -12,7 +12,6 @@ const KNOWN_MISSES: &[(&str, &str)] = &[
     ("clock-watchdog-101", "frames"),
     ("display-timeout-116", "kind"),
     ("dpc-watchdog-133", "frames"),
-    ("null-read-d1-arm64", "frames"),
     ("null-write-d1-bitmap", "frames"),
     ("null-write-d1-bitmap", "suspect"),
     ("null-write-d1-full", "frames"),
