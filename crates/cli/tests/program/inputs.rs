@@ -199,7 +199,6 @@ fn colours_only_when_asked_for() {
 }
 
 #[test]
-#[ignore = "not yet: explain takes all that follows its text as text"]
 fn options_may_follow_what_is_explained() {
     assert!(run(["explain", "0x50", "--json"]).out.starts_with('{'));
     assert!(run(["explain", "0x50", "--color", "always"]).out.contains('\u{1b}'));
