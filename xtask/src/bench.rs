@@ -55,18 +55,8 @@ fn release(name: &str) -> PathBuf {
     target.join("release").join(name).with_extension(std::env::consts::EXE_EXTENSION)
 }
 
-/// The shared dumps, or the samples where they are not at hand.
+/// The real dumps, or the samples where they are not at hand.
 fn dumps() -> Vec<PathBuf> {
-    let shared = std::env::var_os("BUGCHECK_SHARED").map_or_else(|| root().join("../shared"), PathBuf::from);
-    let is_dump = |path: &PathBuf| path.extension().is_some_and(|extension| extension == "dmp");
-    let list = |folder: PathBuf| {
-        let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
-        entries.map(|entry| entry.path()).filter(is_dump).collect::<Vec<_>>()
-    };
-    let mut dumps = list(shared.join("data/dumps"));
-    if dumps.is_empty() {
-        dumps = list(root().join("samples"));
-    }
-    dumps.sort();
-    dumps
+    let dumps = bugcheck_testdata::real_dumps();
+    if dumps.is_empty() { bugcheck_testdata::samples() } else { dumps }
 }

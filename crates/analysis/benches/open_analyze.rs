@@ -1,6 +1,6 @@
 //! How long it takes to open a dump, to analyse it, and to read what another reader reads.
 //!
-//! Runs over `samples/` and over the shared dumps where they are at hand (`BUGCHECK_SHARED`, or `../shared` beside the repository).
+//! Runs over `samples/` and over the shared dumps where they are at hand (`bugcheck_testdata` says where).
 #![allow(clippy::unwrap_used, reason = "a benchmark stops where something is wrong")]
 
 use bugcheck_analysis::{Analysis, Options};
@@ -8,7 +8,7 @@ use bugcheck_dump::{Dump, ExceptionRecord, Registers};
 use kdmp_parser::map::MappedFileReader;
 use kdmp_parser::parse::KernelDumpParser;
 use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 fn main() {
     divan::main();
@@ -38,7 +38,7 @@ fn open_analyze(case: &Case) -> Analysis {
 /// Header, context and exception record of dumps that hold physical pages, by this project and by kdmp-parser. The comparison
 /// is not quite even: kdmp-parser also lists the physical pages and the modules while it opens, which this project does not.
 mod header_and_context {
-    use super::{Case, Dump, ExceptionRecord, KernelDumpParser, MappedFileReader, Registers, samples};
+    use super::{Case, Dump, ExceptionRecord, KernelDumpParser, MappedFileReader, Registers};
 
     #[divan::bench(args = physical())]
     fn bugcheck(case: &Case) -> (u32, Option<Registers>, Option<ExceptionRecord>) {
@@ -53,28 +53,11 @@ mod header_and_context {
     }
 
     fn physical() -> Vec<Case> {
-        let kinds = ["null-write-d1-full", "null-write-d1-bitmap"];
-        kinds.iter().map(|name| Case(samples().join(format!("{name}.dmp")))).collect()
+        let is_physical = |path: &PathBuf| ["null-write-d1-full.dmp", "null-write-d1-bitmap.dmp"].iter().any(|name| path.ends_with(name));
+        bugcheck_testdata::samples().into_iter().filter(is_physical).map(Case).collect()
     }
 }
 
 fn dumps() -> Vec<Case> {
-    let shared = std::env::var_os("BUGCHECK_SHARED").map_or_else(|| root().join("../shared"), PathBuf::from);
-    let mut files: Vec<PathBuf> = [samples(), shared.join("data/dumps")]
-        .iter()
-        .filter_map(|folder| std::fs::read_dir(folder).ok())
-        .flatten()
-        .map(|entry| entry.unwrap().path())
-        .filter(|path| path.extension().is_some_and(|extension| extension == "dmp"))
-        .collect();
-    files.sort();
-    files.into_iter().map(Case).collect()
-}
-
-fn samples() -> PathBuf {
-    root().join("samples")
-}
-
-fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
+    bugcheck_testdata::samples().into_iter().chain(bugcheck_testdata::real_dumps()).map(Case).collect()
 }

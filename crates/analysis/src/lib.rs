@@ -153,7 +153,8 @@ fn shown(kernel: &Kernel<'_>, frames: &[Frame]) -> Vec<StackFrame> {
 
 fn stacks(kernel: &Kernel<'_>, start: &Start, stack: &[StackFrame], base_code: u32, parameters: &[u64; 4]) -> Vec<Stack> {
     let mut stacks = Vec::new();
-    if start.at_fault {
+    let apart = start.at_fault || start.interrupted;
+    if apart {
         stacks.push(Stack {
             kind: "fault",
             id: None,
@@ -162,9 +163,9 @@ fn stacks(kernel: &Kernel<'_>, start: &Start, stack: &[StackFrame], base_code: u
         });
     }
     if let Some((registers, origin)) = &start.bug_check
-        && (!start.at_fault || start.registers.as_ref() != Some(registers))
+        && (!apart || start.registers.as_ref() != Some(registers))
     {
-        let frames = if start.at_fault { shown(kernel, &kernel.walk(registers)) } else { stack.to_vec() };
+        let frames = if apart { shown(kernel, &kernel.walk(registers)) } else { stack.to_vec() };
         stacks.push(Stack { kind: "bugcheck", id: None, context: context(Some(registers), origin.name()), frames });
     }
     let thread_stack = |thread: Thread, kind, id| {

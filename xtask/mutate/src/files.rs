@@ -35,18 +35,10 @@ fn read(path: PathBuf) -> Result<Dump, String> {
     Ok(Dump { path: path.display().to_string(), name, regions: regions(&bytes), bytes })
 }
 
-/// `samples/`, and the shared dumps where they are at hand.
+/// `samples/`, and the real dumps where they are at hand, with the damaged ones and the headers beside them.
 fn default() -> Vec<PathBuf> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
-    let root = root.canonicalize().unwrap_or(root);
-    let shared = std::env::var_os("BUGCHECK_SHARED").map_or_else(|| root.join("../shared"), PathBuf::from);
-    let mut paths = vec![root.join("samples")];
-    let dumps = shared.join("data/dumps");
-    if dumps.is_dir() {
-        paths.push(dumps);
-    } else {
-        println!("no shared dumps at {} (set BUGCHECK_SHARED): only the samples", shared.display());
-    }
+    let mut paths = bugcheck_testdata::samples();
+    paths.extend(bugcheck_testdata::shared_path("data/dumps"));
     paths
 }
 

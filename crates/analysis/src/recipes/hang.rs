@@ -23,7 +23,12 @@ pub(super) fn run(case: &mut Case<'_>) {
 fn deferred_call(case: &mut Case<'_>) {
     let single = case.parameter(1) == 0;
     watchdog_block(case, if single { 4 } else { 3 });
-    super::memory_access::blame_stack(case, if single { 0.5 } else { 0.3 });
+    let interrupted = case.frames.first().filter(|_| case.start.interrupted).and_then(|frame| case.module_at(frame.ip));
+    if let Some(module) = interrupted.filter(|module| !is_windows(module)) {
+        let text = format!("{} was running when the watchdog struck", described(module));
+        case.accuse_module(module, "interrupted", if single { 0.5 } else { 0.35 }, text, "trap frame of the interrupt");
+    }
+    super::memory_access::blame_stack(case, if single { 0.4 } else { 0.25 });
     if !single {
         case.missing.push(Missing {
             what: "which deferred calls used up the time".into(),
