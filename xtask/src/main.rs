@@ -16,6 +16,7 @@ cargo xtask COMMAND
             [--count N] [--seed S] [DUMP|FOLDER]...   (default: samples/ and the shared dumps, 2000 each)
   bench     measure the libraries [FILTER], then the program
   samples   write samples/ anew
+  schema    write docs/schema/ anew
 ";
 
 fn main() -> ExitCode {
@@ -27,6 +28,7 @@ fn main() -> ExitCode {
         "mutate" => mutate(&rest),
         "bench" => bench::run(&rest),
         "samples" => samples(),
+        "schema" => schema(),
         "" | "help" | "-h" | "--help" => {
             print!("{HELP}");
             return ExitCode::SUCCESS;
@@ -48,6 +50,11 @@ fn main() -> ExitCode {
 /// Damages dumps and analyses them, in an optimised build that checks its arithmetic.
 fn mutate(arguments: &[String]) -> Result<(), Failure> {
     run::step(cargo().args(["run", "--quiet", "--profile", "mutate", "--locked", "--package", "bugcheck-mutate", "--"]).args(arguments))
+}
+
+/// Writes the JSON schema of the report anew.
+fn schema() -> Result<(), Failure> {
+    run::step(cargo().args(["test", "--quiet", "--locked", "--package", "bugcheck-analysis", "--test", "schema"]).env("UPDATE_SCHEMA", "1"))
 }
 
 /// Writes the sample dumps anew.
