@@ -53,7 +53,8 @@ mod header_and_context {
     }
 
     fn physical() -> Vec<Case> {
-        let is_physical = |path: &PathBuf| ["null-write-d1-full.dmp", "null-write-d1-bitmap.dmp"].iter().any(|name| path.ends_with(name));
+        let is_physical =
+            |path: &std::path::PathBuf| ["null-write-d1-full.dmp", "null-write-d1-bitmap.dmp"].iter().any(|name| path.ends_with(name));
         bugcheck_testdata::samples().into_iter().filter(is_physical).map(Case).collect()
     }
 }

@@ -30,6 +30,7 @@ pub(crate) fn load(paths: &[PathBuf]) -> Result<Vec<Dump>, String> {
 }
 
 fn read(path: PathBuf) -> Result<Dump, String> {
+    let path = path.canonicalize().unwrap_or(path);
     let bytes = std::fs::read(&path).map_err(|error| format!("{}: {error}", path.display()))?;
     let name = path.file_name().map_or_else(String::new, |name| name.display().to_string());
     Ok(Dump { path: path.display().to_string(), name, regions: regions(&bytes), bytes })

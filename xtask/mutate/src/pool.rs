@@ -172,7 +172,7 @@ impl Work {
 
     /// Keeps the damaged file, to be looked at with the program itself.
     fn keep(&self, dump: &Dump, case: u64) {
-        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/damaged");
+        let folder = bugcheck_testdata::root().join("target/damaged");
         let file = folder.join(format!("{}-{}-{}", self.arguments.seed, case, dump.name));
         let (bytes, _) = trial::bytes(dump, self.arguments.seed, case);
         if std::fs::create_dir_all(&folder).and_then(|()| std::fs::write(&file, bytes)).is_ok() {
