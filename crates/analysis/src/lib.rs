@@ -14,6 +14,7 @@ mod plan;
 mod recipes;
 mod redact;
 mod roles;
+pub mod score;
 mod signature;
 mod start;
 mod suspects;

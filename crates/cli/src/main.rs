@@ -42,6 +42,7 @@ enum Command {
     Analyze(commands::analyze::Analyze),
     Triage(commands::triage::Triage),
     Explain(commands::explain::Explain),
+    Score(commands::score::Score),
 }
 
 fn main() -> ExitCode {
@@ -50,6 +51,7 @@ fn main() -> ExitCode {
         Command::Analyze(analyze) => analyze.run(&cli.common),
         Command::Triage(triage) => triage.run(&cli.common),
         Command::Explain(explain) => explain.run(&cli.common),
+        Command::Score(score) => score.run(&cli.common),
     };
     match result {
         Ok(code) => code,

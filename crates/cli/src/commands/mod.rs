@@ -2,6 +2,7 @@
 
 pub(crate) mod analyze;
 pub(crate) mod explain;
+pub(crate) mod score;
 pub(crate) mod triage;
 
 use crate::Common;
