@@ -35,6 +35,12 @@ pub trait Stack {
 
     /// True if the address may hold code: it lies in a loaded image, outside that image's headers and data sections.
     fn may_be_code(&self, address: u64) -> bool;
+
+    /// True if a call in the image around `from` may go to `target`.
+    fn may_be_called(&self, from: u64, target: u64) -> bool {
+        let _ = from;
+        self.may_be_code(target)
+    }
 }
 
 /// How a frame was found, most trustworthy first.
