@@ -161,4 +161,8 @@ impl Stack for WithImages<'_> {
     fn may_be_code(&self, address: u64) -> bool {
         self.stack.may_be_code(address)
     }
+
+    fn may_be_called(&self, from: u64, target: u64) -> bool {
+        self.stack.may_be_called(from, target)
+    }
 }

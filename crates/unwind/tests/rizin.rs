@@ -1,4 +1,5 @@
 //! Real Microsoft drivers and a real minidump: the frames that rizin shows for it.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
 
 mod common;
 

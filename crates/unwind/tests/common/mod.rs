@@ -1,24 +1,14 @@
 //! What the tests on real data share.
 #![allow(dead_code, reason = "each test uses its part")]
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
 
-use bugcheck_dump::{Dump, FileBytes, Registers, VirtAddr};
+use bugcheck_dump::{Driver, Dump, FileBytes, Registers, VirtAddr};
 use bugcheck_unwind::{Image, Images, Stack, pe};
 use std::path::{Path, PathBuf};
 
-/// The folder of real data, if it is there.
-pub fn shared() -> Option<PathBuf> {
-    let beside = || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared");
-    let folder = std::env::var_os("BUGCHECK_SHARED").map_or_else(beside, PathBuf::from);
-    let found = folder.join("data").is_dir();
-    if !found {
-        eprintln!("SKIPPED: no real data at {}; set BUGCHECK_SHARED", folder.display());
-    }
-    found.then_some(folder)
-}
-
 /// A file of the real data.
 pub fn data(path: &str) -> Option<PathBuf> {
-    Some(shared()?.join("data").join(path))
+    bugcheck_testdata::shared_path(&format!("data/{path}"))
 }
 
 pub fn image_file(path: &Path) -> pe::File<FileBytes> {
@@ -47,6 +37,11 @@ impl Machine {
         self.files.push((base, file));
     }
 
+    fn driver_at(&self, address: u64) -> Option<&Driver> {
+        let drivers = &self.dump.triage().unwrap().drivers;
+        drivers.iter().find(|driver| address.checked_sub(driver.base.0).is_some_and(|rva| rva < driver.size.into()))
+    }
+
     pub fn context(&self, address: u64) -> Registers {
         let arch = self.dump.header().arch;
         let mut bytes = vec![0; arch.context_size()];
@@ -61,10 +56,13 @@ impl Stack for Machine {
     }
 
     fn may_be_code(&self, address: u64) -> bool {
-        let within = |driver: &bugcheck_dump::Driver| {
-            address.checked_sub(driver.base.0).is_some_and(|rva| rva >= 0x1000 && rva < driver.size.into())
-        };
-        self.dump.triage().unwrap().drivers.iter().any(within)
+        self.driver_at(address).is_some_and(|driver| address - driver.base.0 >= 0x1000)
+    }
+
+    /// Stubs for retpolines lie behind images.
+    fn may_be_called(&self, from: u64, target: u64) -> bool {
+        let end = self.driver_at(from).map_or(0, |driver| driver.base.0 + u64::from(driver.size));
+        self.may_be_code(target) || (end..end + 0x2000).contains(&target)
     }
 }
 
