@@ -26,8 +26,6 @@ pub use scan::{scan_from, walk};
 pub use step::{Break, Caller, Position, step};
 pub use walk::{End, UnwoundFrame, Walk, unwind};
 
-use bugcheck_dump::Arch;
-
 /// What a walk needs to know of the machine.
 pub trait Stack {
     /// Copies bytes at `address` into `buffer`; returns how many were there.

@@ -1,6 +1,7 @@
 //! One step up a stack by an image's own unwind data, whatever the processor.
 
-use crate::{Arch, CallBefore, Context, Image, Images, MachineFrame, Stack, arm64, x64, x86};
+use crate::{CallBefore, Context, Image, Images, MachineFrame, Stack, arm64, x64, x86};
+use bugcheck_dump::Arch;
 
 /// How an instruction pointer came about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -99,6 +100,20 @@ fn image_of<'i>(images: &'i dyn Images, arch: Arch, ip: u64, position: Position)
     if image.layout.arch == arch && image.layout.exceptions.size > 0 { Ok(image) } else { Err(Break::NoUnwindData) }
 }
 
+/// Where the last entry of the exception directory lies that begins at or before a relative address. Entries have `size` bytes
+/// and are sorted by their first field.
+pub(crate) fn entry_before(image: &Image<'_>, size: u32, rva: u32) -> Result<Option<u32>, Break> {
+    let table = image.layout.exceptions;
+    let entry = |index: u32| table.rva.saturating_add(index.saturating_mul(size));
+    let (mut low, mut high) = (0, table.size / size);
+    while low < high {
+        let middle = low + (high - low) / 2;
+        let begin = image.u32(entry(middle)).ok_or(Break::ImageHole(entry(middle)))?;
+        if begin <= rva { low = middle + 1 } else { high = middle }
+    }
+    Ok(low.checked_sub(1).map(entry))
+}
+
 /// The value on the stack at an address.
 pub(crate) fn stack_word(stack: &dyn Stack, address: u64) -> Result<u64, Break> {
     let mut bytes = [0; 8];
@@ -125,6 +140,9 @@ pub(crate) fn judge(stack: &dyn Stack, from: &Context, position: Position, calle
     }
     if !stack.may_be_code(ip) {
         return Err(Break::NotCode(ip));
+    }
+    if caller.position == Position::Exact {
+        return Ok(CallBefore::NotAsked);
     }
     let call = crate::call_before(stack, caller.context.arch(), ip);
     if call == CallBefore::Absent || (caller.guessed && call != CallBefore::Seen) {

@@ -6,8 +6,9 @@
 mod codes;
 mod epilogue;
 
-use crate::step::{stack_vector, stack_word};
-use crate::{Arch, Break, Caller, Context, Image, MachineFrame, Position, Stack};
+use crate::step::{entry_before, stack_vector, stack_word};
+use crate::{Break, Caller, Context, Image, MachineFrame, Position, Stack};
+use bugcheck_dump::Arch;
 use codes::{Info, Operation};
 
 /// RBX, RSP, RBP, RSI, RDI, R12 to R15: a call preserves them.
@@ -41,16 +42,8 @@ impl Function {
 
     /// The entry for a relative address; none means a function that neither calls nor touches the stack pointer.
     fn find(image: &Image<'_>, rva: u32) -> Result<Option<Self>, Break> {
-        let table = image.layout.exceptions;
-        let (mut low, mut high) = (0, table.size / ENTRY);
-        while low < high {
-            let middle = low + (high - low) / 2;
-            let at = table.rva.saturating_add(middle * ENTRY);
-            let begin = image.u32(at).ok_or(Break::ImageHole(at))?;
-            if begin <= rva { low = middle + 1 } else { high = middle }
-        }
-        let Some(index) = low.checked_sub(1) else { return Ok(None) };
-        let entry = Self::read(image, table.rva.saturating_add(index * ENTRY))?;
+        let Some(entry) = entry_before(image, ENTRY, rva)? else { return Ok(None) };
+        let entry = Self::read(image, entry)?;
         if rva >= entry.end { Ok(None) } else { entry.direct(image).map(Some) }
     }
 
