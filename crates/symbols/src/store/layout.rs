@@ -82,7 +82,7 @@ impl Folder {
         if cfg!(windows) {
             return None;
         }
-        let listing = self.listing.get_or_init(|| names_of(&self.root).map(|(key, name)| (key, name)).collect());
+        let listing = self.listing.get_or_init(|| names_of(&self.root).collect());
         listing.get(&name.to_ascii_lowercase()).map(|name| self.root.join(name))
     }
 }
