@@ -210,7 +210,7 @@ fn consistency(kernel: &Kernel<'_>, examined: &Examined, have_registers: bool, n
         return unknown("the registers at the fault are not in the dump");
     }
     match examined.address {
-        Some(address) => page_fault_consistency(instruction, address, examined.touch),
+        Some(address) => page_fault_consistency(kernel, instruction, address, examined.touch),
         None if no_address_given => protection_fault_consistency(kernel, instruction),
         None if examined.exception == Some(ACCESS_VIOLATION) => own_stack_consistency(kernel, instruction),
         None => unknown("this bug check reports no address to compare with"),
@@ -235,13 +235,16 @@ fn execute_consistency(examined: &Examined, ip: u64) -> Consistency {
     }
 }
 
-fn page_fault_consistency(instruction: &Instruction, reported: u64, touch: Option<Touch>) -> Consistency {
+fn page_fault_consistency(kernel: &Kernel<'_>, instruction: &Instruction, reported: u64, touch: Option<Touch>) -> Consistency {
     if instruction.nature == Nature::Invalid {
         return Consistency::Unknown { why: "the bytes at the instruction pointer are no instruction".into() };
     }
     if reported.wrapping_sub(instruction.address) < 16 {
         let why = format!("the processor could not fetch the instruction itself, which lies at {:#x}", instruction.address);
         return Consistency::Consistent { computed: Some(instruction.address), why };
+    }
+    if instruction.accesses.is_empty() && kernel.dump.header().arch == bugcheck_dump::Arch::Arm64 {
+        return Consistency::Unknown { why: format!("how `{}` computes its address is not known to this version", instruction.text) };
     }
     if instruction.accesses.is_empty() {
         return Consistency::Inconsistent {

@@ -22,7 +22,7 @@ mod verdict;
 
 pub use model::Analysis;
 
-use bugcheck_dump::{Dump, DumpKind, Registers, Severity};
+use bugcheck_dump::{Dump, DumpKind, Registers, Severity, VirtAddr};
 use bugcheck_kernel::{Kernel, Process, Thread};
 use bugcheck_unwind::{CallBefore, Frame};
 use case::Case;
@@ -153,7 +153,8 @@ fn shown(kernel: &Kernel<'_>, frames: &[Frame]) -> Vec<StackFrame> {
 
 fn stacks(kernel: &Kernel<'_>, start: &Start, stack: &[StackFrame], base_code: u32, parameters: &[u64; 4]) -> Vec<Stack> {
     let mut stacks = Vec::new();
-    if start.at_fault {
+    let apart = start.at_fault || start.interrupted;
+    if apart {
         stacks.push(Stack {
             kind: "fault",
             id: None,
@@ -162,28 +163,36 @@ fn stacks(kernel: &Kernel<'_>, start: &Start, stack: &[StackFrame], base_code: u
         });
     }
     if let Some((registers, origin)) = &start.bug_check
-        && (!start.at_fault || start.registers.as_ref() != Some(registers))
+        && (!apart || start.registers.as_ref() != Some(registers))
     {
-        let frames = if start.at_fault { shown(kernel, &kernel.walk(registers)) } else { stack.to_vec() };
+        let frames = if apart { shown(kernel, &kernel.walk(registers)) } else { stack.to_vec() };
         stacks.push(Stack { kind: "bugcheck", id: None, context: context(Some(registers), origin.name()), frames });
     }
-    if base_code == 0x101
-        && let Some(silent) = silent_processor(kernel, parameters)
-    {
-        stacks.push(silent);
+    let thread_stack = |thread: Thread, kind, id| {
+        let frames = bugcheck_unwind::scan_from(kernel, kernel.dump.header().arch, thread.kernel_stack?);
+        (!frames.is_empty()).then(|| Stack { kind, id: Some(id), context: context(None, "none"), frames: shown(kernel, &frames) })
+    };
+    if base_code == 0x101 {
+        let [_, _, prcb, number] = *parameters;
+        stacks.extend(running_on(kernel, prcb).and_then(|thread| thread_stack(thread, "cpu", number.to_string())));
+    }
+    for address in roles::threads(base_code, parameters).iter().filter_map(|n| parameters.get(n - 1)) {
+        stacks.extend(thread_at(kernel, VirtAddr(*address)).and_then(|thread| thread_stack(thread, "thread", format!("{address:#x}"))));
     }
     stacks
 }
 
-/// The stack of the thread on the processor that did not answer (0x101: its PRCB is P3).
-fn silent_processor(kernel: &Kernel<'_>, parameters: &[u64; 4]) -> Option<Stack> {
-    let [_, _, prcb, number] = *parameters;
-    let arch = kernel.dump.header().arch;
+/// The thread at an address, as far as the dump has it.
+pub(crate) fn thread_at(kernel: &Kernel<'_>, address: VirtAddr) -> Option<Thread> {
     let data = kernel.dump.triage()?.debugger_data.as_ref()?;
-    let current = bugcheck_dump::VirtAddr(prcb).offset(data.prcb_current_thread()? as u64);
-    let thread = Thread::read(arch, data, kernel.memory(), kernel.memory().pointer(current, kernel.width()).ok()?)?;
-    let frames = bugcheck_unwind::scan_from(kernel, arch, thread.kernel_stack?);
-    Some(Stack { kind: "cpu", id: Some(number.to_string()), context: context(None, "none"), frames: shown(kernel, &frames) })
+    Thread::read(kernel.dump.header().arch, data, kernel.memory(), address)
+}
+
+/// The thread that the processor of a PRCB was running.
+pub(crate) fn running_on(kernel: &Kernel<'_>, prcb: u64) -> Option<Thread> {
+    let data = kernel.dump.triage()?.debugger_data.as_ref()?;
+    let current = VirtAddr(prcb).offset(data.prcb_current_thread()? as u64);
+    thread_at(kernel, kernel.memory().pointer(current, kernel.width()).ok()?)
 }
 
 fn context(registers: Option<&Registers>, source: &'static str) -> Context {
@@ -220,7 +229,7 @@ fn process(kernel: &Kernel<'_>, options: Options) -> Option<ProcessFacts> {
     let (header, data) = (dump.header(), triage.debugger_data.as_ref());
     let process =
         data.zip(triage.process).and_then(|(data, range)| Process::read(header.arch, header.build, data, kernel.memory(), range.address));
-    let thread = data.zip(triage.thread).and_then(|(data, range)| Thread::read(header.arch, data, kernel.memory(), range.address));
+    let thread = triage.thread.and_then(|range| thread_at(kernel, range.address));
     let start = thread.and_then(|thread| thread.start_address);
     (path.is_some() || triage.process.is_some()).then(|| ProcessFacts {
         image: process.map(|process| process.image),
@@ -258,7 +267,7 @@ fn modules(kernel: &Kernel<'_>, crash_seconds: i64, options: Options) -> Vec<Mod
 fn dump_facts(dump: &Dump, path: &str, live: bool) -> DumpFacts {
     let header = dump.header();
     let lab = dump.triage().and_then(|triage| triage.debugger_data.as_ref()?.nt_build_lab()).and_then(|address| {
-        let bytes = dump.memory().run(bugcheck_dump::VirtAddr(address)).ok()?;
+        let bytes = dump.memory().run(VirtAddr(address)).ok()?;
         let text = bugcheck_dump::Fields(bytes).ascii(0, bytes.len().min(128))?;
         text.starts_with(|c: char| c.is_ascii_digit()).then_some(text)
     });

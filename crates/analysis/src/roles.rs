@@ -58,3 +58,17 @@ pub(crate) fn roles(base_code: u32) -> Roles {
         _ => none,
     }
 }
+
+/// The parameters that hold a thread (ETHREAD) worth looking at: who holds a lock, waits too long, or left something behind.
+pub(crate) fn threads(base_code: u32, parameters: &[u64; 4]) -> &'static [usize] {
+    let [first, ..] = *parameters;
+    match base_code {
+        0x153 | 0x162 | 0x13c | 0xe3 => &[1, 2],
+        0xea => &[1],
+        0x1cc => &[2],
+        0x9f if first == 4 => &[3],
+        0x1d5 => &[3],
+        0xef if first != 0 && parameters.get(1) == Some(&1) => &[1],
+        _ => &[],
+    }
+}

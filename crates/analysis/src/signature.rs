@@ -23,7 +23,9 @@ pub(crate) fn signature(case: &Case<'_>) -> String {
 fn place(case: &Case<'_>) -> Option<String> {
     let describe = |address: u64| case.kernel.modules.describe(address);
     if let Some(ip) = case.fault.as_ref().and_then(|fault| fault.ip) {
-        return describe(ip);
+        // Code outside every module has no name; the first frame inside one stands for it.
+        let caller = || case.frames.iter().find_map(|frame| describe(frame.ip)).map(|caller| format!("called by {caller}"));
+        return describe(ip).or_else(caller);
     }
     // A code that names its driver by a parameter is the same crash wherever the stack was.
     if matches!(case.code, 0x116 | 0x117 | 0x141)

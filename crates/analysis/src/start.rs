@@ -41,6 +41,8 @@ pub(crate) struct Start {
     pub origin: Origin,
     /// True if the registers are the fault's own and not the bug check's.
     pub at_fault: bool,
+    /// True if the registers are those of the code that a watchdog interrupted.
+    pub interrupted: bool,
     /// The trap frame, if the registers come from one.
     pub trap_frame: Option<TrapFrame>,
     /// The exception record, if one was found.
@@ -61,7 +63,8 @@ pub(crate) fn find(kernel: &Kernel<'_>, base_code: u32, parameters: &[u64; 4]) -
         Some((memory.pointer(at, width).ok()?, memory.pointer(at.offset(width as u64), width).ok()?))
     });
 
-    let mut start = Start { registers: None, origin: Origin::None, at_fault: false, trap_frame: None, exception: None, bug_check };
+    let mut start =
+        Start { registers: None, origin: Origin::None, at_fault: false, interrupted: false, trap_frame: None, exception: None, bug_check };
     start.exception = pointer(roles.exception).or(pair.map(|(record, _)| record)).and_then(|at| kernel.exception_at(at));
 
     let in_code = |registers: &Registers| registers.ip().is_some_and(|ip| ip != 0);
@@ -81,6 +84,13 @@ pub(crate) fn find(kernel: &Kernel<'_>, base_code: u32, parameters: &[u64; 4]) -
     if start.exception.is_none() {
         let ip = parameter(roles.instruction).or_else(|| start.registers.as_ref().filter(|_| start.at_fault)?.ip());
         start.exception = ip.and_then(|ip| exception_by_scan(kernel, ip, parameter(roles.status)));
+    }
+    if matches!(base_code, 0x133 | 0x1ca | 0x1cf)
+        && let Some(frame) = interrupted_code(kernel, &start)
+    {
+        start.set_trap(frame, kernel, Origin::TrapFrame);
+        start.at_fault = false;
+        start.interrupted = true;
     }
     if start.registers.is_none()
         && let Some((registers, origin)) = start.bug_check.clone()
@@ -147,6 +157,24 @@ fn trap_frame_by_search(kernel: &Kernel<'_>, start: &Start, roles: &Roles, param
         (base_code == 0x7f).then(|| find_trap_frames(arch, kernel.memory(), from, &plausible).into_iter().next()).flatten()
     };
     by_parameters().or_else(by_shape)
+}
+
+/// The trap frame of the interrupt that found the watchdog expired: the first one on the stack whose every field is as an
+/// interrupt in kernel mode leaves it.
+fn interrupted_code(kernel: &Kernel<'_>, start: &Start) -> Option<TrapFrame> {
+    let stack = kernel.stack();
+    let genuine = |frame: &TrapFrame| {
+        let registers = &frame.registers;
+        let flags_are_sane = registers.get("eflags").is_some_and(|flags| flags & 0xffc0_802a == 2);
+        let kernel_segments = registers.get("cs") == Some(0x10) && registers.get("ss").is_some_and(|ss| matches!(ss, 0 | 0x18));
+        let sp_is_above = registers.sp().is_some_and(|sp| sp % 8 == 0 && (stack.contains(&sp) || kernel.is_kernel_address(sp)));
+        flags_are_sane && kernel_segments && sp_is_above && registers.ip().is_some_and(|ip| kernel.modules.may_be_code(ip))
+    };
+    let arch = kernel.dump.header().arch;
+    if arch != Arch::X64 {
+        return None;
+    }
+    find_trap_frames(arch, kernel.memory(), stack_start(kernel, start)?, &genuine).into_iter().next()
 }
 
 /// The header's CONTEXT, if it is the exception's: Windows puts it there in 0x1000007E dumps.

@@ -86,10 +86,11 @@ pub(crate) fn notes(case: &Case<'_>, has_bucket: bool) -> Vec<Note> {
         ));
     }
     if header.kind != DumpKind::Triage {
-        notes.push(info(format!(
+        let text = format!(
             "this is a {} dump: header, registers and bug check are read; reading its memory is not supported yet, its minidump says more (C:\\Windows\\Minidump)",
             header.kind.name()
-        )));
+        );
+        notes.push(Note { severity: "warning", text, at: None });
     } else if !crate::has_memory(case.kernel) {
         notes.push(Note {
             severity: "warning",
@@ -122,7 +123,7 @@ pub(crate) fn missing(case: &Case<'_>, suspects: &[Suspect]) -> Vec<Missing> {
             how: "a kernel or full dump of the next crash holds all code and registers".into(),
         });
     }
-    if case.frames.len() > 1 && !case.frames.is_empty() {
+    if case.frames.iter().any(|frame| frame.trust == bugcheck_unwind::Trust::Scan) {
         missing.push(Missing {
             what: "function names and a proven stack".into(),
             why: "without Windows' images and symbols the stack is found by scanning: each frame is a candidate, some are left over from earlier calls".into(),

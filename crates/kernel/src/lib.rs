@@ -123,4 +123,12 @@ impl Stack for Kernel<'_> {
     fn may_be_code(&self, address: u64) -> bool {
         self.modules.may_be_code(address)
     }
+
+    /// Windows puts stubs for imported and indirect calls right behind an image that was built for retpolines (verified on a
+    /// dump of build 19041).
+    fn may_be_called(&self, from: u64, target: u64) -> bool {
+        const STUBS: u64 = 0x2000;
+        let end = self.modules.find(from).map(|place| place.module.end());
+        self.may_be_code(target) || end.is_some_and(|end| (end..end.saturating_add(STUBS)).contains(&target))
+    }
 }

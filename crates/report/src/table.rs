@@ -143,7 +143,8 @@ pub fn groups(rows: &[Row], style: Style) -> String {
             members.push(row);
         }
     }
-    groups.retain(|(_, members)| members.len() > 1);
+    // A signature that is a bare code names no place: such crashes share nothing else.
+    groups.retain(|(signature, members)| members.len() > 1 && signature.contains(' '));
     groups.sort_by_key(|(_, members)| std::cmp::Reverse(members.len()));
     let mut out = String::new();
     if groups.is_empty() {

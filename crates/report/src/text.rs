@@ -123,7 +123,12 @@ fn plan(out: &mut String, analysis: &Analysis, style: Style) {
     for (index, step) in analysis.plan.iter().enumerate() {
         style.paragraph(out, &format!("  {}. ", index + 1), &plain(&step.title));
         for command in &step.commands {
-            style.verbatim(out, "       > ", &plain(&command.run));
+            let prompt = match command.shell {
+                "bios" => "     BIOS: ",
+                "powershell" => "     PS> ",
+                _ => "     > ",
+            };
+            style.verbatim(out, prompt, &plain(&command.run));
         }
         if let Some(look_for) = &step.look_for {
             style.paragraph(out, "     Look for: ", &plain(&sentence(look_for)));
@@ -172,16 +177,12 @@ fn stacks(out: &mut String, analysis: &Analysis, style: Style) {
 }
 
 fn frame_line(frame: &StackFrame) -> String {
-    let place = match (&frame.module, frame.module_offset) {
-        (Some(module), Some(offset)) => format!("{module}+{offset}"),
-        _ => frame.ip.to_string(),
-    };
     let trust = match (frame.trust, frame.call_seen) {
         ("scan", Some(true)) => "call ✓",
         ("scan", _) => "?",
         (trust, _) => trust,
     };
-    format!("{:02}  {:<34} {trust}", frame.index, plain(&place))
+    format!("{:02}  {:<34} {trust}", frame.index, plain(&place(frame)))
 }
 
 fn machine(out: &mut String, analysis: &Analysis, style: Style) {
@@ -272,9 +273,11 @@ fn missing(out: &mut String, analysis: &Analysis, style: Style) {
             style.paragraph(out, "  • ", &plain(&format!("{}: {} {}", missing.what, sentence(&missing.why), sentence(&missing.how))));
         }
     }
-    if !analysis.notes.is_empty() {
+    // Remarks that only experts miss are shown to those who ask for everything.
+    let notes: Vec<_> = analysis.notes.iter().filter(|note| note.severity == "warning" || style.verbosity > 0).collect();
+    if !notes.is_empty() {
         style.heading(out, "NOTES");
-        for note in &analysis.notes {
+        for note in notes {
             let at = note.at.as_ref().map(|at| format!(" [{at}]")).unwrap_or_default();
             style.paragraph(out, "  • ", &plain(&format!("{}{at}", sentence(&note.text))));
         }
@@ -300,16 +303,7 @@ pub fn summary(analysis: &Analysis, style: Style) -> String {
         let text = fault.instruction.as_ref().map(|instruction| format!(": {}", instruction.text)).unwrap_or_default();
         style.paragraph(&mut out, "", &plain(&format!("At: {place}{text} ({})", fault.consistency.verdict)));
     }
-    let stack: Vec<String> = analysis
-        .stack
-        .iter()
-        .filter(|frame| frame.trust != "scan" || frame.call_seen == Some(true))
-        .take(6)
-        .map(|frame| match (&frame.module, frame.module_offset) {
-            (Some(module), Some(offset)) => format!("{module}+{offset}"),
-            _ => frame.ip.to_string(),
-        })
-        .collect();
+    let stack = summary_stack(&analysis.stack);
     if !stack.is_empty() {
         style.paragraph(&mut out, "", &plain(&format!("Stack: {}", stack.join(" < "))));
     }
@@ -325,6 +319,22 @@ pub fn summary(analysis: &Analysis, style: Style) -> String {
     style.paragraph(&mut out, "", &plain(&format!("{} · {when} · bugcheck {}", file_name(&dump.path), analysis.tool.version)));
     let _ = writeln!(out, "{rule}");
     out
+}
+
+/// The first frames, those that a call vouches for where there are enough of them.
+fn summary_stack(frames: &[StackFrame]) -> Vec<String> {
+    let sure = |frame: &&StackFrame| frame.trust != "scan" || frame.call_seen == Some(true);
+    let enough = frames.iter().filter(sure).count() >= 3;
+    let chosen = frames.iter().filter(|frame| !enough || sure(frame)).take(6);
+    chosen.map(|frame| format!("{}{}", place(frame), if sure(&frame) { "" } else { "?" })).collect()
+}
+
+/// Where a frame is: module and offset, or the bare address.
+fn place(frame: &StackFrame) -> String {
+    match (&frame.module, frame.module_offset) {
+        (Some(module), Some(offset)) => format!("{module}+{offset}"),
+        _ => frame.ip.to_string(),
+    }
 }
 
 fn suspect_line(analysis: &Analysis) -> String {

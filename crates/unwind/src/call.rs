@@ -66,7 +66,7 @@ fn is_relative_call(stack: &dyn Stack, arch: Arch, address: u64, code: [u8; 5]) 
     let displacement = i64::from(i32::from_le_bytes([d0, d1, d2, d3]));
     let target = address.wrapping_add_signed(displacement);
     let target = if arch == Arch::X86 { target & 0xffff_ffff } else { target };
-    opcode == 0xe8 && stack.may_be_code(target)
+    opcode == 0xe8 && stack.may_be_called(address, target)
 }
 
 /// Bytes of SIB and displacement that belong to a ModRM byte.

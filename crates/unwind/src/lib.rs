@@ -20,6 +20,12 @@ pub trait Stack {
 
     /// True if the address may hold code: it lies in a loaded image, outside that image's headers and data sections.
     fn may_be_code(&self, address: u64) -> bool;
+
+    /// True if a call in the image around `from` may go to `target`.
+    fn may_be_called(&self, from: u64, target: u64) -> bool {
+        let _ = from;
+        self.may_be_code(target)
+    }
 }
 
 /// How a frame was found, most trustworthy first.
@@ -141,7 +147,8 @@ fn scan(stack: &dyn Stack, arch: Arch, sp: u64, frames: &mut Vec<Frame>) {
         if length < room && !skips_guard {
             break;
         }
-        address += room as u64;
+        let Some(next) = address.checked_add(room as u64) else { break };
+        address = next;
     }
 }
 

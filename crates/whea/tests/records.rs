@@ -3,22 +3,14 @@
 //! The files are not part of the repository: `BUGCHECK_SHARED` names the folder that has them.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
-use std::path::PathBuf;
-
 use bugcheck_whea::mca::{Code, CpuModel, CpuVendor, VendorBits, amd, intel};
 use bugcheck_whea::section::memory;
 use bugcheck_whea::words::{Participation, Request, Severity, Target, Transaction};
 use bugcheck_whea::{Body, Event, EventKind, Guid, Part, Record};
 
 fn bytes(name: &str) -> Option<Vec<u8>> {
-    let beside = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared/data"));
-    let root = std::env::var_os("BUGCHECK_SHARED").map_or(beside, PathBuf::from);
-    let found =
-        ["", "data"].iter().map(|sub| root.join(sub).join("evidence/whea/records").join(name)).find_map(|path| std::fs::read(path).ok());
-    if found.is_none() {
-        eprintln!("SKIPPED: {name} is not under {}; set BUGCHECK_SHARED", root.display());
-    }
-    found
+    let path = bugcheck_testdata::shared_path(&format!("data/evidence/whea/records/{name}"))?;
+    Some(std::fs::read(path).unwrap())
 }
 
 /// Reads a record that is whole: no note at all.

@@ -4,7 +4,6 @@ use crate::case::{Case, described, is_windows};
 use crate::model::Missing;
 use crate::suspects::Subject;
 use bugcheck_dump::{Fields, VirtAddr};
-use bugcheck_kernel::Thread;
 
 pub(super) fn run(case: &mut Case<'_>) {
     match case.code {
@@ -24,7 +23,12 @@ pub(super) fn run(case: &mut Case<'_>) {
 fn deferred_call(case: &mut Case<'_>) {
     let single = case.parameter(1) == 0;
     watchdog_block(case, if single { 4 } else { 3 });
-    super::memory_access::blame_stack(case, if single { 0.5 } else { 0.3 });
+    let interrupted = case.frames.first().filter(|_| case.start.interrupted).and_then(|frame| case.module_at(frame.ip));
+    if let Some(module) = interrupted.filter(|module| !is_windows(module)) {
+        let text = format!("{} was running when the watchdog struck", described(module));
+        case.accuse_module(module, "interrupted", if single { 0.5 } else { 0.35 }, text, "trap frame of the interrupt");
+    }
+    super::memory_access::blame_stack(case, if single { 0.4 } else { 0.25 });
     if !single {
         case.missing.push(Missing {
             what: "which deferred calls used up the time".into(),
@@ -58,14 +62,7 @@ fn silent_processor(case: &mut Case<'_>) {
     let text = "a processor stopped answering the others: unstable clock or voltage, heat, a defective core, firmware, or an overloaded host of a virtual machine";
     case.suspects.accuse(Subject::hardware("cpu"), "silent-processor", 0.42, text, "P3, P4");
     case.suspects.accuse(Subject::hardware("board-firmware"), "silent-processor", 0.15, text, "P3, P4");
-    let header = case.kernel.dump.header();
-    let memory = case.kernel.memory();
-    let data = case.kernel.dump.triage().and_then(|triage| triage.debugger_data.as_ref());
-    let thread = (|| {
-        let data = data?;
-        let pointer = memory.pointer(prcb.offset(data.prcb_current_thread()? as u64), case.kernel.width()).ok()?;
-        Thread::read(header.arch, data, memory, pointer)
-    })();
+    let thread = crate::running_on(case.kernel, prcb.0);
     let Some(thread) = thread else {
         case.missing.push(Missing {
             what: "what the silent processor was doing".into(),

@@ -39,6 +39,7 @@ pub(super) fn run(case: &mut Case<'_>) {
             case.accuse_module(module, "faulting-module", 0.12, text, at.clone());
             blame_stack(case, 0.45);
         }
+        None if fault.oddities.contains(&Oddity::WildJump) && !case.suspects.is_empty() => blame_stack(case, 0.2),
         None if fault.oddities.contains(&Oddity::WildJump) => {
             // Whoever jumped pushed its return address first.
             blame_stack(case, 0.45);
@@ -188,6 +189,8 @@ fn oddity_evidence(case: &mut Case<'_>, at: &str) {
                     case.accuse_module(module, "assertion", weight, text, at);
                 }
             }
+            // An unloaded driver's range says who it was.
+            Oddity::WildJump if matches!(fault.class, Some(Class::Unloaded(_))) => {}
             Oddity::WildJump => {
                 let text = fault.class.as_ref().map_or_else(
                     || "the processor was sent to an address that holds no code".to_owned(),

@@ -4,7 +4,7 @@ use crate::case::{Case, described, is_windows, known};
 use crate::model::Missing;
 use crate::suspects::Subject;
 use bugcheck_dump::VirtAddr;
-use bugcheck_kernel::{DeviceObject, DriverObject, Irp, Module, Thread, attached_devices, power_triage};
+use bugcheck_kernel::{DeviceObject, DriverObject, Irp, Module, attached_devices, power_triage};
 use bugcheck_knowledge::Role;
 
 pub(super) fn run(case: &mut Case<'_>) {
@@ -12,11 +12,11 @@ pub(super) fn run(case: &mut Case<'_>) {
         (0x9f, 3) => blocked_irp(case),
         (0x9f, 4) => {
             triage_block(case, 4);
-            named_thread(case, 3);
+            named_threads(case);
         }
         (0x9f, 1 | 5) => device(case, 2),
         (0x9f, 2 | 0x500) => driver_object(case, 4),
-        (0x1d5, _) => named_thread(case, 3),
+        (0x1d5, _) => named_threads(case),
         _ => super::memory_access::stack_only(case),
     }
     if case.suspects.is_empty() {
@@ -154,17 +154,16 @@ fn triage_block(case: &mut Case<'_>, parameter: usize) {
     }
 }
 
-/// A thread that holds everything up: its start address and its stack name the driver.
-fn named_thread(case: &mut Case<'_>, parameter: usize) {
-    let address = VirtAddr(case.parameter(parameter));
-    let data = case.kernel.dump.triage().and_then(|triage| triage.debugger_data.as_ref());
-    let Some(thread) = data.and_then(|data| Thread::read(case.kernel.dump.header().arch, data, case.kernel.memory(), address)) else {
-        return;
-    };
-    let modules = super::threads::modules_of_thread(case, &thread);
-    if let Some(module) = modules.iter().find(|module| !is_windows(module)) {
-        let text = format!("the thread that holds everything up runs {}", described(module));
-        case.accuse_module(module, "blocking-thread", 0.5, text, format!("P{parameter}"));
+/// Threads that hold everything up: their start address and their stack name the driver.
+fn named_threads(case: &mut Case<'_>) {
+    for &parameter in crate::roles::threads(case.code, &case.parameters) {
+        let address = VirtAddr(case.parameter(parameter));
+        let modules =
+            crate::thread_at(case.kernel, address).map_or_else(Vec::new, |thread| super::threads::modules_of_thread(case, &thread));
+        if let Some(module) = modules.iter().find(|module| !is_windows(module)) {
+            let text = format!("the thread that holds everything up runs {}", described(module));
+            case.accuse_module(module, "blocking-thread", 0.5, text, format!("P{parameter}"));
+        }
     }
 }
 

@@ -5,19 +5,13 @@ use bugcheck_dump::VirtAddr;
 use bugcheck_kernel::{Module, Thread};
 
 pub(super) fn run(case: &mut Case<'_>) {
-    let threads: &[usize] = match case.code {
-        0x153 | 0x162 | 0x13c | 0xe3 => &[1, 2],
-        0x1cc => &[2],
-        _ => &[],
-    };
-    let arch = case.kernel.dump.header().arch;
+    let threads = crate::roles::threads(case.code, &case.parameters);
     let triage = case.kernel.dump.triage();
-    let data = triage.and_then(|triage| triage.debugger_data.as_ref());
     let named = threads.iter().map(|&number| (VirtAddr(case.parameter(number)), format!("P{number}")));
     let current = triage.and_then(|triage| triage.thread).map(|thread| (thread.address, "current thread".to_owned()));
     let candidates: Vec<(VirtAddr, String)> = named.chain(current).collect();
     for (address, at) in candidates {
-        let Some(thread) = data.and_then(|data| Thread::read(arch, data, case.kernel.memory(), address)) else { continue };
+        let Some(thread) = crate::thread_at(case.kernel, address) else { continue };
         let start = [thread.start_address, thread.win32_start_address].into_iter().flatten().find_map(|address| case.module_at(address));
         if let Some(module) = start.filter(|module| !is_windows(module)) {
             let text = format!("the thread began in {}", described(module));

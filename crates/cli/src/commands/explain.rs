@@ -7,7 +7,7 @@ use std::process::ExitCode;
 #[derive(clap::Args)]
 pub(crate) struct Explain {
     /// A code (0x50), a name (PAGE_FAULT), an NTSTATUS, or any text; up to four parameters may follow the code
-    #[arg(required = true, value_name = "CODE|NAME|TEXT", trailing_var_arg = true)]
+    #[arg(required = true, value_name = "CODE|NAME|TEXT")]
     text: Vec<String>,
     /// Write JSON
     #[arg(long)]

@@ -98,6 +98,7 @@ pub(super) fn display_timeout() -> Scenario {
     let base = s.base("nt") + 0xd90_0000;
     let routine = display(&mut s, base);
     let parameters = [0xffff_9c8b_e4c2_0010, routine, 0xffff_ffff_c000_0001, 4];
+    s.truth.expected_kind = "hang".into();
     s.bug_check_call(0x116, parameters);
     s.dump.bug_check(0x116, parameters);
     machine(&mut s, NO_PROCESS);

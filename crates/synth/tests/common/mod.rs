@@ -1,9 +1,6 @@
 //! A reader of its own for the tests: a few lines, offsets written out, nothing from the crate.
 #![allow(dead_code, clippy::unwrap_used, clippy::indexing_slicing)]
 
-use std::io::Write as _;
-use std::path::PathBuf;
-
 pub fn u16_at(d: &[u8], at: usize) -> u16 {
     u16::from_le_bytes(d[at..at + 2].try_into().unwrap())
 }
@@ -98,21 +95,4 @@ impl<'a> Triage<'a> {
             data.get(from..from + len)
         })
     }
-}
-
-/// The folder with real dumps, when this machine has it: `BUGCHECK_SHARED`, or `shared` beside the repository or
-/// beside the folder of its worktrees.
-pub fn shared() -> Option<PathBuf> {
-    let here = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
-    let candidates = match std::env::var_os("BUGCHECK_SHARED") {
-        Some(root) => vec![PathBuf::from(root)],
-        None => vec![here.join("../../../shared"), here.join("../../../../shared")],
-    };
-    let found = candidates.iter().find(|p| p.join("data/dumps").is_dir()).cloned();
-    if found.is_none() {
-        // Not eprintln: the test harness would swallow it.
-        let text = "\nSKIPPED: no real dumps at hand; set BUGCHECK_SHARED to the shared test data\n";
-        let _ = std::io::stderr().write_all(text.as_bytes());
-    }
-    found
 }
