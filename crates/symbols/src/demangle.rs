@@ -42,8 +42,20 @@ fn with_flags(raw: &str, flags: Flags) -> Option<String> {
 #[must_use]
 pub(crate) fn names_data(raw: &[u8]) -> bool {
     const DATA: [&[u8]; 14] = [
-        b"??_C@", b"??_7", b"??_8", b"??_R", b"??_B", b"??_S", b"__real@", b"__xmm@", b"__ymm@", b"__imp_", b"__IMPORT_DESCRIPTOR_",
-        b"\x7f", b"__NULL_IMPORT", b"_TraceLoggingMetadata",
+        b"??_C@",
+        b"??_7",
+        b"??_8",
+        b"??_R",
+        b"??_B",
+        b"??_S",
+        b"__real@",
+        b"__xmm@",
+        b"__ymm@",
+        b"__imp_",
+        b"__IMPORT_DESCRIPTOR_",
+        b"\x7f",
+        b"__NULL_IMPORT",
+        b"_TraceLoggingMetadata",
     ];
     if DATA.iter().any(|prefix| raw.starts_with(prefix)) {
         return true;

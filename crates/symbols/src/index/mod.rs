@@ -129,21 +129,7 @@ impl SymbolIndex {
         let sections = (0..sections).map_while(|number| Section::read(fields, HEADER + 12 * number)).collect();
         let id = (guid != [0; 16]).then_some(PdbId { guid, age });
         let Layout { rvas, names, infos, by_name, strings } = layout;
-        Ok(Self {
-            origin,
-            id,
-            machine,
-            source_mark,
-            sections,
-            code,
-            count: code + data,
-            rvas,
-            names,
-            infos,
-            by_name,
-            strings,
-            bytes,
-        })
+        Ok(Self { origin, id, machine, source_mark, sections, code, count: code + data, rvas, names, infos, by_name, strings, bytes })
     }
 
     /// Where the names come from.
