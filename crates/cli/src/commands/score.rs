@@ -23,7 +23,8 @@ impl Score {
         let (known, unknown): (Vec<PathBuf>, Vec<PathBuf>) = inputs.files.into_iter().partition(|file| truth_file(file).is_file());
         let mut outcomes = Vec::new();
         let mut files = known.iter();
-        input::analyze_all(&known, super::options(common), &|_| {}, |result| {
+        let sources = super::sources(common);
+        input::analyze_all(&known, super::options(common, sources.as_ref()), &|_| {}, |result| {
             let truth = files.next().map(|file| truth_file(file));
             match result.and_then(|analysis| Ok(compare(&analysis, &read(&truth.unwrap_or_default())?))) {
                 Ok(outcome) => outcomes.push(outcome),
