@@ -109,7 +109,8 @@ fn text(bytes: &[u8]) -> Result<String, SymbolError> {
         if bytes.len() as u64 > MOST_JSON {
             return Err(too_big(bytes.len() as u64));
         }
-        return String::from_utf8(bytes.to_vec()).map_err(|error| SymbolError::damaged("ISF: no UTF-8", error.utf8_error().valid_up_to() as u64));
+        return String::from_utf8(bytes.to_vec())
+            .map_err(|error| SymbolError::damaged("ISF: no UTF-8", error.utf8_error().valid_up_to() as u64));
     }
     let mut text = String::new();
     let reader = lzma_rust2::XzReader::new_mem_limit(bytes, true, MOST_XZ_MEMORY);

@@ -20,7 +20,8 @@ pub struct IsfTypes {
 impl IsfTypes {
     pub(super) fn new(document: json::Document<'_>) -> Self {
         let bases = json::Base::table(document.base_types);
-        let layouts = document.user_types.0.into_iter().map(|(name, user)| (name.clone().into_owned(), Arc::new(layout(name, user, &bases))));
+        let layouts =
+            document.user_types.0.into_iter().map(|(name, user)| (name.clone().into_owned(), Arc::new(layout(name, user, &bases))));
         let enums = document.enums.0.into_iter().map(|(name, layout)| {
             let constants = layout.constants.0.into_iter().map(|(name, value)| (name.into_owned(), value)).collect();
             (name.clone().into_owned(), Arc::new(EnumLayout { name: name.into_owned(), size: layout.size, constants }))

@@ -84,7 +84,8 @@ mod tests {
     #[test]
     fn a_rearranged_image_is_followed_through_its_map() {
         let section = Section { rva: 0x1000, size: 0x1000, executable: true };
-        let map = AddressMap { sections: vec![section], linked: vec![section], moved: vec![(0x1000, 0x3000), (0x1100, 0), (0x1200, 0x1050)] };
+        let map =
+            AddressMap { sections: vec![section], linked: vec![section], moved: vec![(0x1000, 0x3000), (0x1100, 0), (0x1200, 0x1050)] };
         assert_eq!(map.rva(1, 0x10), Some(0x3010));
         assert_eq!(map.rva(1, 0x180), None);
         assert_eq!(map.rva(1, 0x204), Some(0x1054));
