@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 /// Which crates of `crates/` a crate may depend on. Data flows one way; this table is the architecture.
 const MAY_DEPEND_ON: &[(&str, &[&str])] = &[
     ("dump", &[]),
+    ("symbols", &["dump"]),
     ("unwind", &["dump"]),
     ("kernel", &["dump", "unwind"]),
     ("knowledge", &[]),
@@ -24,7 +25,7 @@ const MAY_DEPEND_ON: &[(&str, &[&str])] = &[
 const FOR_TESTS: &[&str] = &["synth", "testdata"];
 
 /// The fuzz targets of each crate that reads what others wrote.
-const FUZZED: &[(&str, &[&str])] = &[("dump", &["dump", "context", "secondary"]), ("whea", &["cper"]), ("knowledge", &["explain"])];
+const FUZZED: &[(&str, &[&str])] = &[("dump", &["dump", "context", "secondary"]), ("whea", &["cper"]), ("knowledge", &["explain"]), ("symbols", &["symbol_index", "isf", "pdb"])];
 
 /// The only file with `unsafe` in it.
 const UNSAFE: &str = "crates/dump/src/map.rs";

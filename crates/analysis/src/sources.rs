@@ -7,7 +7,7 @@
 use crate::model::StackFrame;
 use bugcheck_dump::{FileBytes, Registers, VirtAddr};
 use bugcheck_kernel::{Kernel, Module, TrapFrame};
-use bugcheck_symbols::isf::proof::{Choice, DEBUGGER_DATA_FIELDS, Evidence, choose};
+use bugcheck_symbols::isf::proof::{Choice, Claim, Evidence, choose, debugger_data};
 use bugcheck_symbols::path::{Element, Store};
 use bugcheck_symbols::store::Finder;
 use bugcheck_symbols::{Fit, Guid, ModuleSymbols, PdbId, Request, Settings, SymbolPath};
@@ -126,19 +126,16 @@ fn evidence(kernel: &Kernel<'_>, return_addresses: &[u64]) -> Option<Evidence> {
     let nt = kernel.modules.kernel()?;
     let header = kernel.dump.header();
     let data = kernel.dump.triage().and_then(|triage| triage.debugger_data.as_ref());
-    let mut addresses: Vec<(String, u64)> = data.map_or_else(Vec::new, |data| {
-        let field = |&(name, offset): &(&str, u32)| Some((name.to_owned(), data.fields().u64(offset as usize)?));
-        DEBUGGER_DATA_FIELDS.iter().filter_map(field).collect()
-    });
-    addresses.extend([
-        ("PsLoadedModuleList".to_owned(), header.ps_loaded_module_list.0),
-        ("PsActiveProcessHead".to_owned(), header.ps_active_process_head.0),
-        ("KdDebuggerDataBlock".to_owned(), header.kd_debugger_data_block.0),
+    let mut claims: Vec<Claim> = data.map_or_else(Vec::new, |data| debugger_data(data.fields()).collect());
+    claims.extend([
+        Claim::new("PsLoadedModuleList", header.ps_loaded_module_list.0),
+        Claim::new("PsActiveProcessHead", header.ps_active_process_head.0),
+        Claim::new("KdDebuggerDataBlock", header.kd_debugger_data_block.0),
     ]);
-    if let Some(ip) = kernel.bug_check_context().and_then(|registers| registers.ip()).filter(|_| header.arch == bugcheck_dump::Arch::X64) {
-        addresses.push(("KeBugCheckEx".to_owned(), ip));
-    }
-    Some(Evidence { base: nt.base.0, size_of_image: Some(nt.size), addresses, return_addresses: return_addresses.to_vec() })
+    // On ARM64 the registers are those of a function further in.
+    let bug_check = kernel.bug_check_context().and_then(|registers| registers.ip()).filter(|_| header.arch != bugcheck_dump::Arch::Arm64);
+    claims.extend(bug_check.map(|ip| Claim::new("KeBugCheckEx", ip)));
+    Some(Evidence { base: nt.base.0, size_of_image: Some(nt.size), claims, return_addresses: return_addresses.to_vec() })
 }
 
 /// The pages of an image that a dump brings.

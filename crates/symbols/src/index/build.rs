@@ -158,6 +158,8 @@ impl IndexBuilder {
             if let Some(run) = kept.get_mut(first..)
                 && run.len() > 1
             {
+                // Stable: of equally good names the first by alphabet comes last, as debuggers prefer it.
+                run.reverse();
                 run.sort_by_key(|entry| self.preference(entry));
             }
         }

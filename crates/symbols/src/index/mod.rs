@@ -364,3 +364,22 @@ pub(crate) fn checksum(bytes: &[u8]) -> u64 {
     }
     lanes.into_iter().fold(FACTOR, mix)
 }
+
+/// What the fuzzer calls: the bytes as they are, and with the checksum made to fit, so that the reads behind it are tried too.
+#[doc(hidden)]
+pub fn fuzz(bytes: &[u8]) {
+    let mut fitting = bytes.to_vec();
+    let sum = checksum(bytes).to_le_bytes();
+    if let Some(place) = fitting.get_mut(CHECKSUM_AT..CHECKSUM_AT + 8) {
+        place.copy_from_slice(&sum);
+    }
+    for bytes in [bytes.to_vec(), fitting] {
+        let Ok(index) = SymbolIndex::parse(FileBytes::Held(bytes)) else { continue };
+        for rva in [0, 1, 0x1000, 0x1010, u32::MAX].into_iter().chain(index.iter().take(32).map(|symbol| symbol.rva)) {
+            let _ = (index.function_at(rva), index.symbol_at(rva), index.names_at(rva).count());
+        }
+        for symbol in index.iter().take(32) {
+            let _ = (index.find(symbol.raw), index.with_prefix(symbol.raw).take(32).count());
+        }
+    }
+}

@@ -6,98 +6,95 @@
 //! `PsLoadedModuleList`, `PsActiveProcessHead` and `KdDebuggerDataBlock` with another one, so a few agreements prove nothing,
 //! and two files that fit but disagree on the names that are wanted are both refused.
 
+use bugcheck_dump::Fields;
+
 use crate::index::SymbolIndex;
 
-/// Fields of KDDEBUGGER_DATA64 that hold the address of a variable or function: the name in the kernel's symbols, and the
-/// field's offset in the structure.
+/// Fields of KDDEBUGGER_DATA64 that hold the address of a variable or function: the field's offset in the structure, and the
+/// names that the kernel's symbols have for it; where there are several, builds differ.
 ///
-/// Layout: `wdbgexts.h` of the public Windows SDK. Fields that hold values instead of addresses (the kernel's base, sizes,
-/// offsets) are left out.
-pub const DEBUGGER_DATA_FIELDS: &[(&str, u32)] = &[
-    ("RtlpBreakWithStatusInstruction", 0x20),
-    ("KiCallUserMode", 0x38),
-    ("KeUserCallbackDispatcher", 0x40),
-    ("PsLoadedModuleList", 0x48),
-    ("PsActiveProcessHead", 0x50),
-    ("PspCidTable", 0x58),
-    ("ExpSystemResourcesList", 0x60),
-    ("ExpPagedPoolDescriptor", 0x68),
-    ("ExpNumberOfPagedPools", 0x70),
-    ("KeTimeIncrement", 0x78),
-    ("KeBugCheckCallbackListHead", 0x80),
-    ("KiBugCheckData", 0x88),
-    ("IopErrorLogListHead", 0x90),
-    ("ObpRootDirectoryObject", 0x98),
-    ("ObpTypeObjectType", 0xa0),
-    ("MmSystemCacheStart", 0xa8),
-    ("MmSystemCacheEnd", 0xb0),
-    ("MmSystemCacheWs", 0xb8),
-    ("MmPfnDatabase", 0xc0),
-    ("MmSystemPtesStart", 0xc8),
-    ("MmSystemPtesEnd", 0xd0),
-    ("MmSubsectionBase", 0xd8),
-    ("MmNumberOfPagingFiles", 0xe0),
-    ("MmLowestPhysicalPage", 0xe8),
-    ("MmHighestPhysicalPage", 0xf0),
-    ("MmNumberOfPhysicalPages", 0xf8),
-    ("MmMaximumNonPagedPoolInBytes", 0x100),
-    ("MmNonPagedSystemStart", 0x108),
-    ("MmNonPagedPoolStart", 0x110),
-    ("MmNonPagedPoolEnd", 0x118),
-    ("MmPagedPoolStart", 0x120),
-    ("MmPagedPoolEnd", 0x128),
-    ("MmPagedPoolInfo", 0x130),
-    ("MmSizeOfPagedPoolInBytes", 0x140),
-    ("MmTotalCommitLimit", 0x148),
-    ("MmTotalCommittedPages", 0x150),
-    ("MmSharedCommit", 0x158),
-    ("MmDriverCommit", 0x160),
-    ("MmProcessCommit", 0x168),
-    ("MmPagedPoolCommit", 0x170),
-    ("MmExtendedCommit", 0x178),
-    ("MmZeroedPageListHead", 0x180),
-    ("MmFreePageListHead", 0x188),
-    ("MmStandbyPageListHead", 0x190),
-    ("MmModifiedPageListHead", 0x198),
-    ("MmModifiedNoWritePageListHead", 0x1a0),
-    ("MmAvailablePages", 0x1a8),
-    ("MmResidentAvailablePages", 0x1b0),
-    ("PoolTrackTable", 0x1b8),
-    ("NonPagedPoolDescriptor", 0x1c0),
-    ("MmHighestUserAddress", 0x1c8),
-    ("MmSystemRangeStart", 0x1d0),
-    ("MmUserProbeAddress", 0x1d8),
-    ("KdPrintDefaultCircularBuffer", 0x1e0),
-    ("KdPrintWritePointer", 0x1f0),
-    ("KdPrintRolloverCount", 0x1f8),
-    ("MmLoadedUserImageList", 0x200),
-    ("NtBuildLab", 0x208),
-    ("KiNormalSystemCall", 0x210),
-    ("KiProcessorBlock", 0x218),
-    ("MmUnloadedDrivers", 0x220),
-    ("MmLastUnloadedDriver", 0x228),
-    ("MmTriageActionTaken", 0x230),
-    ("MmSpecialPoolTag", 0x238),
-    ("KernelVerifier", 0x240),
-    ("MmVerifierData", 0x248),
-    ("MmAllocatedNonPagedPool", 0x250),
-    ("MmPeakCommitment", 0x258),
-    ("MmTotalCommitLimitMaximum", 0x260),
-    ("CmNtCSDVersion", 0x268),
-    ("MmPhysicalMemoryBlock", 0x270),
-    ("MmSessionBase", 0x278),
-    ("MmSessionSize", 0x280),
-    ("MmSystemParentTablePage", 0x288),
-    ("MmVirtualTranslationBase", 0x290),
-    ("KdPrintCircularBuffer", 0x2c8),
-    ("KdPrintBufferSize", 0x2d0),
-    ("KeLoaderBlock", 0x2d8),
-    ("IopNumTriageDumpDataBlocks", 0x350),
-    ("IopTriageDumpDataBlocks", 0x358),
-    ("VfCrashDataBlock", 0x360),
-    ("MmBadPagesDetected", 0x368),
-    ("MmZeroedPageSingleBitErrorsDetected", 0x370),
-    ("EtwpDebuggerData", 0x378),
+/// Layout: `wdbgexts.h` of the public Windows SDK; names checked against the symbols of two builds of 19041. Fields that hold
+/// values instead of addresses (the kernel's base, sizes, offsets) are left out.
+pub const DEBUGGER_DATA_FIELDS: &[(u32, &[&str])] = &[
+    (0x20, &["RtlpBreakWithStatusInstruction"]),
+    (0x38, &["KiCallUserMode"]),
+    (0x40, &["KeUserCallbackDispatcher"]),
+    (0x48, &["PsLoadedModuleList"]),
+    (0x50, &["PsActiveProcessHead"]),
+    (0x58, &["PspCidTable"]),
+    (0x60, &["ExpSystemResourcesList"]),
+    (0x68, &["ExpPagedPoolDescriptor"]),
+    (0x70, &["ExpNumberOfPagedPools"]),
+    (0x78, &["KeTimeIncrement"]),
+    (0x80, &["KeBugCheckCallbackListHead"]),
+    (0x88, &["KiBugCheckData"]),
+    (0x90, &["IopErrorLogListHead"]),
+    (0x98, &["ObpRootDirectoryObject"]),
+    (0xa0, &["ObpTypeObjectType"]),
+    (0xa8, &["MmSystemCacheStart"]),
+    (0xb0, &["MmSystemCacheEnd"]),
+    (0xb8, &["MmSystemCacheWs"]),
+    (0xc0, &["MmPfnDatabase"]),
+    (0xc8, &["MmSystemPtesStart"]),
+    (0xd0, &["MmSystemPtesEnd"]),
+    (0xd8, &["MmSubsectionBase"]),
+    (0xe0, &["MmNumberOfPagingFiles"]),
+    (0xe8, &["MmLowestPhysicalPage"]),
+    (0xf0, &["MmHighestPhysicalPage"]),
+    (0xf8, &["MmNumberOfPhysicalPages"]),
+    (0x100, &["MmMaximumNonPagedPoolInBytes"]),
+    (0x108, &["MmNonPagedSystemStart"]),
+    (0x110, &["MmNonPagedPoolStart"]),
+    (0x118, &["MmNonPagedPoolEnd"]),
+    (0x120, &["MmPagedPoolStart"]),
+    (0x128, &["MmPagedPoolEnd"]),
+    (0x130, &["MmPagedPoolInfo"]),
+    (0x140, &["MmSizeOfPagedPoolInBytes"]),
+    (0x148, &["MmTotalCommitLimit"]),
+    (0x150, &["MmTotalCommittedPages"]),
+    (0x158, &["MmSharedCommit"]),
+    (0x160, &["MmDriverCommit"]),
+    (0x168, &["MmProcessCommit"]),
+    (0x170, &["MmPagedPoolCommit"]),
+    (0x178, &["MmExtendedCommit"]),
+    (0x180, &["MmZeroedPageListHead"]),
+    (0x188, &["MmFreePageListHead"]),
+    (0x190, &["MmStandbyPageListHead"]),
+    (0x198, &["MmModifiedPageListHead"]),
+    (0x1a0, &["MmModifiedNoWritePageListHead"]),
+    (0x1a8, &["MmAvailablePages"]),
+    (0x1b0, &["MmResidentAvailablePages"]),
+    (0x1b8, &["PoolTrackTable"]),
+    (0x1c0, &["NonPagedPoolDescriptor"]),
+    (0x1c8, &["MmHighestUserAddress"]),
+    (0x1d0, &["MmSystemRangeStart"]),
+    (0x1d8, &["MmUserProbeAddress"]),
+    (0x1e0, &["KdPrintDefaultCircularBuffer"]),
+    (0x1f0, &["KdPrintWritePointer"]),
+    (0x1f8, &["KdPrintRolloverCount"]),
+    (0x200, &["MmLoadedUserImageList"]),
+    (0x208, &["NtBuildLabEx", "NtBuildLab"]),
+    (0x210, &["KiNormalSystemCall"]),
+    (0x218, &["KiProcessorBlock"]),
+    (0x220, &["MmUnloadedDrivers"]),
+    (0x228, &["MmLastUnloadedDriver"]),
+    (0x230, &["VerifierTriageActionTaken", "MmTriageActionTaken"]),
+    (0x238, &["MmSpecialPoolTag"]),
+    (0x240, &["KernelVerifier"]),
+    (0x248, &["MmVerifierData"]),
+    (0x250, &["MmAllocatedNonPagedPool"]),
+    (0x258, &["MmPeakCommitment"]),
+    (0x260, &["MmTotalCommitLimitMaximum"]),
+    (0x268, &["CmNtCSDVersion"]),
+    (0x270, &["MmPhysicalMemoryBlock"]),
+    (0x278, &["MmSessionBase"]),
+    (0x280, &["MmSessionSize"]),
+    (0x288, &["MmSystemParentTablePage"]),
+    (0x290, &["MmVirtualTranslationBase"]),
+    (0x2c8, &["KdPrintCircularBuffer"]),
+    (0x2d0, &["KdPrintBufferSize"]),
+    (0x2d8, &["KdpLoaderDebuggerBlock", "KeLoaderBlock"]),
+    (0x368, &["RtlRetpolineStubsFunctionTable"]),
 ];
 
 /// How many agreeing names prove a file, where nothing contradicts it.
@@ -110,13 +107,37 @@ pub struct Evidence {
     pub base: u64,
     /// `SizeOfImage` of the kernel, if known.
     pub size_of_image: Option<u32>,
-    /// Names of the kernel's symbols and the addresses that the dump has for them: the fields of
-    /// [`DEBUGGER_DATA_FIELDS`], those of the dump's header, the instruction pointer of the bug check for `KeBugCheckEx`.
-    /// Addresses outside the image say nothing and are passed over.
-    pub addresses: Vec<(String, u64)>,
+    /// Addresses that the dump has for names: [`debugger_data`], the fields of the dump's header, the instruction pointer of
+    /// the bug check for `KeBugCheckEx`. Addresses outside the image say nothing and are passed over.
+    pub claims: Vec<Claim>,
     /// Addresses in the kernel that calls return to. One that is the beginning of a function contradicts: a call lies before
     /// it. Give only those of which the bytes before are known to be a call, or that unwinding found.
     pub return_addresses: Vec<u64>,
+}
+
+/// The address that a dump has for a name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Claim {
+    /// The names that the kernel's symbols may have for it; one is enough.
+    pub names: Vec<String>,
+    /// The address.
+    pub address: u64,
+}
+
+impl Claim {
+    /// A claim of one name.
+    #[must_use]
+    pub fn new(name: &str, address: u64) -> Self {
+        Self { names: vec![name.to_owned()], address }
+    }
+}
+
+/// What a copy of KDDEBUGGER_DATA64 claims.
+pub fn debugger_data(block: Fields<'_>) -> impl Iterator<Item = Claim> {
+    DEBUGGER_DATA_FIELDS.iter().filter_map(move |&(offset, names)| {
+        let address = block.u64(offset as usize)?;
+        Some(Claim { names: names.iter().map(|&name| name.to_owned()).collect(), address })
+    })
 }
 
 /// Something in the dump that a file of symbols has otherwise.
@@ -175,17 +196,21 @@ impl Match {
 #[must_use]
 pub fn prove(candidate: &SymbolIndex, evidence: &Evidence) -> Match {
     let mut result = Match::default();
-    let mut names: Vec<(&str, u32)> =
-        evidence.addresses.iter().filter_map(|(name, address)| Some((name.as_str(), rva(evidence, *address)?))).collect();
-    names.sort_unstable();
-    names.dedup();
-    for (name, dump) in names {
-        match candidate.rva_of(name) {
-            None => result.unknown += 1,
-            Some(file) if file == dump => result.score += 1,
-            Some(file) => result.contradict(Contradiction::Elsewhere { name: name.to_owned(), dump, file }),
+    let mut agreed: Vec<&str> = Vec::new();
+    for claim in &evidence.claims {
+        let Some(dump) = rva(evidence, claim.address) else { continue };
+        let known = claim.names.iter().filter_map(|name| Some((name.as_str(), candidate.rva_of(name)?)));
+        let known: Vec<(&str, u32)> = known.collect();
+        match (known.iter().find(|(_, file)| *file == dump), known.first()) {
+            (Some((name, _)), _) => agreed.push(name),
+            (None, Some(&(name, file))) => result.contradict(Contradiction::Elsewhere { name: name.to_owned(), dump, file }),
+            (None, None) => result.unknown += 1,
         }
     }
+    // The dump may say the same thing twice.
+    agreed.sort_unstable();
+    agreed.dedup();
+    result.score = agreed.len();
     for rva in evidence.return_addresses.iter().filter_map(|&address| rva(evidence, address)) {
         match candidate.function_at(rva) {
             None => result.contradict(Contradiction::ReturnsToNothing { rva }),
