@@ -25,7 +25,12 @@ const MAY_DEPEND_ON: &[(&str, &[&str])] = &[
 const FOR_TESTS: &[&str] = &["synth", "testdata"];
 
 /// The fuzz targets of each crate that reads what others wrote.
-const FUZZED: &[(&str, &[&str])] = &[("dump", &["dump", "context", "secondary"]), ("whea", &["cper"]), ("knowledge", &["explain"]), ("symbols", &["symbol_index", "isf", "pdb"])];
+const FUZZED: &[(&str, &[&str])] = &[
+    ("dump", &["dump", "context", "secondary"]),
+    ("whea", &["cper"]),
+    ("knowledge", &["explain"]),
+    ("symbols", &["symbol_index", "isf", "pdb"]),
+];
 
 /// The only file with `unsafe` in it.
 const UNSAFE: &str = "crates/dump/src/map.rs";
