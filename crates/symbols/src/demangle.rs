@@ -58,7 +58,8 @@ pub(crate) fn names_data(raw: &[u8]) -> bool {
         b"_TraceLoggingMetadata",
     ];
     if DATA.iter().any(|prefix| raw.starts_with(prefix)) {
-        return true;
+        // The code that loads a function of a delayed import.
+        return !raw.starts_with(b"__imp_load_");
     }
     if !raw.starts_with(b"?") || raw.starts_with(b"??") {
         return false;

@@ -95,7 +95,7 @@ impl ModuleSymbols {
     #[must_use]
     pub fn source_at(&self, rva: u32) -> Vec<SourceFrame> {
         match &self.detail {
-            Detail::Pdb(pdb) => pdb.source_at(rva),
+            Detail::Pdb(pdb) => pdb.source_at(rva, self.index.function_at(rva).map(|at| at.symbol.raw)),
             Detail::Isf(_) | Detail::Exports => Vec::new(),
         }
     }

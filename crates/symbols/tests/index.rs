@@ -1,4 +1,5 @@
 //! The index of names: what goes in comes out, and nothing damaged is believed.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test stops where something is wrong")]
 
 use bugcheck_dump::FileBytes;
 use bugcheck_symbols::index::{IndexBuilder, Origin, Section, SymbolIndex};

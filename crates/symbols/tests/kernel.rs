@@ -1,4 +1,5 @@
 //! The kernel's names, types and identity, on real dumps.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test stops where something is wrong")]
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -187,7 +188,6 @@ fn types_of_the_kernel_are_those_of_the_file() {
     assert_eq!(types.layout("_LIST_ENTRY").unwrap().size, 16);
     assert!(types.layout("_NO_SUCH_TYPE").is_none());
 
-    // Every structure that the file of layouts collected by others has under the same name has the same size.
     let kernel = symbols.index();
     assert_eq!(kernel.rva_of("KeBugCheckEx"), Some(0x3f_5a80));
     assert_eq!(kernel.rva_of("_CmAddDeviceToContainer"), Some(7_609_380));
@@ -204,4 +204,47 @@ fn an_isf_index_is_kept_and_read_again() {
     assert_eq!(again.types().unwrap().layout("_LIST_ENTRY").unwrap().size, 16);
     let wrong = ModuleSymbols::from_isf(&path, Some(folder.path()), PdbId::new("89284D0CA6ACC8274B9A44BD5AF9290B", 1));
     assert!(wrong.unwrap_err().to_string().contains("wanted are 89284D0C"));
+}
+
+/// No panic and no great allocation, whatever the bytes; errors say what is wrong and where.
+#[test]
+fn damaged_isf_files_are_survived() {
+    let small = r#"{"metadata": {"windows": {"pdb": {"GUID": "5278AFF86C341677D7D7835C85B7B844", "age": 1, "machine_type": 34404}}},
+        "base_types": {"int": {"size": 4, "signed": true}, "pointer": {"size": 8}},
+        "symbols": {"f": {"address": 16, "linkage_name": "?f@@YAXXZ"}, "g": {"address": 4294967296}},
+        "enums": {"E": {"size": 4, "constants": {"a": -1}}},
+        "user_types": {"S": {"kind": "struct", "size": 8, "fields": {
+            "b": {"offset": 4, "type": {"kind": "bitfield", "bit_position": 3, "bit_length": 5, "type": {"kind": "base", "name": "int"}}},
+            "a": {"offset": 0, "type": {"kind": "array", "count": 4294967295, "subtype": {"kind": "struct", "name": "S"}}}}}}}"#;
+    let (file, index) = IsfFile::from_bytes(small.as_bytes().to_vec()).unwrap();
+    assert_eq!(index.find("?f@@YAXXZ").unwrap().name(), "f");
+    assert_eq!(index.len(), 1, "an address that is no RVA is passed over");
+    let layout = bugcheck_symbols::TypeSource::layout(&**file.types().unwrap(), "S").unwrap();
+    assert_eq!(layout.fields[1].bits, Some(Bits { position: 3, length: 5 }));
+    for at in 0..small.len() {
+        let mut bad = small.as_bytes().to_vec();
+        bad[at] ^= 1;
+        bugcheck_symbols::isf::fuzz(&bad);
+        bugcheck_symbols::isf::fuzz(&bad[..at]);
+    }
+    let deep = format!(
+        r#"{{"user_types": {{"S": {{"size": 1, "fields": {{"a": {{"offset": 0, "type": {}"#,
+        r#"{"kind": "pointer", "subtype": "#.repeat(100_000)
+    );
+    bugcheck_symbols::isf::fuzz(deep.as_bytes());
+    assert_eq!(
+        IsfFile::from_bytes(b"{\"symbols\": 1}".to_vec()).unwrap_err().to_string(),
+        "ISF: invalid type: integer `1`, expected an object at line 1 column 13 at offset 0xd: the file is damaged or of another kind, fetch it again"
+    );
+
+    // Packed: every byte of the beginning and the end, some between.
+    let Some(path) = isf(RIZIN) else { return };
+    let packed = std::fs::read(path).unwrap();
+    for at in
+        (0..40).step_by(3).chain((40..packed.len() - 40).step_by(packed.len() / 4)).chain((packed.len() - 40..packed.len()).step_by(7))
+    {
+        let mut bad = packed[..packed.len().min(60_000.max(at + 1))].to_vec();
+        bad[at] ^= 0x41;
+        bugcheck_symbols::isf::fuzz(&bad);
+    }
 }

@@ -180,8 +180,8 @@ impl SymbolIndex {
     pub fn function_at(&self, rva: u32) -> Option<SymbolAt<'_>> {
         let lowest = self.section_start(rva, true)?;
         let rvas = self.rvas();
-        let number = below(rvas.get(..self.code)?, rva)?;
-        let symbol = self.symbol(number)?;
+        let nearest = below(rvas.get(..self.code)?, rva)?;
+        let symbol = self.symbol(self.around(nearest, rva).unwrap_or(nearest))?;
         if symbol.rva < lowest {
             return None;
         }
@@ -196,6 +196,18 @@ impl SymbolIndex {
             }
         };
         Some(SymbolAt { symbol, offset, fit })
+    }
+
+    /// The function that a label of no known size lies in, if it is one of the few before it.
+    fn around(&self, label: usize, rva: u32) -> Option<usize> {
+        let info = |number: usize| self.array(&self.infos).get(number).map(|&info| u32::from_le_bytes(info));
+        if self.origin != Origin::Pdb || info(label)? != (SymbolKind::Public as u32) << 28 {
+            return None;
+        }
+        (label.saturating_sub(16)..label).rev().find(|&number| {
+            let covers = |(start, info): (u32, u32)| rva.wrapping_sub(start) < info & SIZE_MASK;
+            self.rva(number).zip(info(number)).is_some_and(covers)
+        })
     }
 
     /// The nearest name of any kind at or below an address, in the same section: for pointers to data.

@@ -2,7 +2,7 @@
 //!
 //! <https://llvm.org/docs/PDB/ModiStream.html>; `CV_Line_t`, `InlineeSourceLine` in `cvinfo.h`.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bugcheck_dump::Fields;
@@ -68,10 +68,18 @@ impl Lines {
         Self { names, ids, kept: Mutex::default() }
     }
 
-    pub(super) fn source_at(&self, streams: &Streams, debug: &Debug, types: Option<&PdbTypes>, rva: u32) -> Vec<SourceFrame> {
+    /// `name` chooses among functions that the linker folded into one.
+    pub(super) fn source_at(
+        &self,
+        streams: &Streams,
+        debug: &Debug,
+        types: Option<&PdbTypes>,
+        rva: u32,
+        name: Option<&str>,
+    ) -> Vec<SourceFrame> {
         let Some(module) = debug.module_at(rva).and_then(|number| self.module(streams, debug, number)) else { return Vec::new() };
         let mut frames = Vec::new();
-        let function = last_before(&module.functions, rva, |function| function.rva).filter(|function| rva - function.rva < function.size);
+        let function = module.function_at(rva, name);
         if let Some(function) = function {
             let offset = rva - function.rva;
             let here = |site: &'_ Site| site.stretches.iter().find(|part| (part.start..part.end).contains(&offset)).copied();
@@ -85,7 +93,11 @@ impl Lines {
         let row = last_before(&module.rows, rva, |row| row.rva).filter(|row| rva < row.end);
         let line = row.and_then(|row| self.line(&module, row.file, row.line));
         if function.is_some() || line.is_some() {
-            frames.push(SourceFrame { function: function.map(|function| function.name.clone()), line, inlined: false });
+            frames.push(SourceFrame {
+                function: function.map(|function| demangle_name(&function.name).into_owned()),
+                line,
+                inlined: false,
+            });
         }
         frames
     }
@@ -130,6 +142,8 @@ impl Lines {
             _ => return None,
         };
         Some(match scope.filter(|scope| !scope.is_empty()) {
+            // A namespace without a name has one of the compiler's own making.
+            Some(scope) if scope.starts_with("?A0x") && !scope.contains("::") => format!("`anonymous namespace'::{function}"),
             Some(scope) => format!("{scope}::{function}"),
             None => function,
         })
@@ -142,15 +156,24 @@ fn last_before<T>(items: &[T], rva: u32, rva_of: impl Fn(&T) -> u32) -> Option<&
 }
 
 impl ModuleLines {
+    fn function_at(&self, rva: u32, name: Option<&str>) -> Option<&Function> {
+        let nearest = last_before(&self.functions, rva, |function| function.rva)?.rva;
+        let first = self.functions.partition_point(|function| function.rva < nearest);
+        let folded = self.functions.get(first..)?.iter().take_while(|function| function.rva == nearest);
+        let mut covering = folded.filter(|function| rva - function.rva < function.size);
+        let first = covering.clone().next();
+        covering.find(|function| name == Some(&function.name)).or(first)
+    }
+
     fn read(streams: &Streams, debug: &Debug, module: &Module) -> Option<Self> {
         let bytes = streams.read(module.stream?).ok()?;
         let start = module.symbols.checked_add(module.old_lines)?;
         let lines = bytes.get(start..start.checked_add(module.lines)?).unwrap_or_default();
-        let mut inlinees = HashMap::new();
+        let (mut inlinees, mut seen) = (HashMap::new(), HashSet::new());
         let mut this = Self { rows: Vec::new(), functions: Vec::new(), files: Vec::new() };
         for part in LineData::new(lines).subsections() {
             match part.kind {
-                SubsectionKind::LINES => this.add_rows(part.data, debug),
+                SubsectionKind::LINES => this.add_rows(part.data, debug, &mut seen),
                 SubsectionKind::FILE_CHECKSUMS => this.files = part.data.to_vec(),
                 SubsectionKind::INLINEELINES => add_inlinees(&mut inlinees, Fields(part.data)),
                 _ => {}
@@ -163,10 +186,14 @@ impl ModuleLines {
     }
 
     /// The rows of one contribution: each holds up to the next, the last up to the contribution's end.
-    fn add_rows(&mut self, data: &[u8], debug: &Debug) {
+    fn add_rows(&mut self, data: &[u8], debug: &Debug, seen: &mut HashSet<u32>) {
         let Ok(lines) = LinesSubsection::parse(data) else { return };
         let place = lines.contribution.offset_segment();
         let Some(rva) = debug.addresses.rva(place.segment(), place.offset()) else { return };
+        // Functions that the linker folded into one each bring their rows; those of several would make no sense together.
+        if !seen.insert(rva) {
+            return;
+        }
         let first = self.rows.len();
         for block in lines.blocks() {
             let file = block.header.file_index.get();
@@ -206,7 +233,7 @@ impl ModuleLines {
                     // One that cannot be placed still has sites, which must not go to the function before it.
                     rva: debug.addresses.rva(place.segment(), place.offset()).unwrap_or(u32::MAX),
                     size: procedure.fixed.proc_len.get(),
-                    name: demangle_name(&String::from_utf8_lossy(procedure.name)).into_owned(),
+                    name: String::from_utf8_lossy(procedure.name).into_owned(),
                     sites: Vec::new(),
                 });
             }

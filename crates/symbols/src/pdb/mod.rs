@@ -131,16 +131,16 @@ impl PdbFile {
     }
 
     /// The functions of the source text at an address, the innermost first: those inlined there, then the one that has them.
-    /// Empty where the PDB has no lines for the address.
+    /// Empty where the PDB has no lines for the address. Where the linker folded several functions into one, `name` chooses.
     #[must_use]
-    pub fn source_at(&self, rva: u32) -> Vec<SourceFrame> {
+    pub fn source_at(&self, rva: u32, name: Option<&str>) -> Vec<SourceFrame> {
         let Some(debug) = self.debug() else { return Vec::new() };
         let lines = self.lines.get_or_init(|| {
             let names = self.names_stream.and_then(|stream| self.streams.read(stream).ok()).unwrap_or_default();
             let ids = self.streams.read(IDS).ok().and_then(Records::new).unwrap_or_default();
             Some(Lines::new(names, ids))
         });
-        lines.as_ref().map(|lines| lines.source_at(&self.streams, debug, self.types(), rva)).unwrap_or_default()
+        lines.as_ref().map(|lines| lines.source_at(&self.streams, debug, self.types(), rva, name)).unwrap_or_default()
     }
 
     /// The types; they are read when first asked for. Nothing where the PDB has none.
@@ -171,7 +171,7 @@ pub fn fuzz(bytes: &[u8]) {
     if let Ok(index) = pdb.index() {
         for symbol in index.iter().take(64) {
             let _ = (index.function_at(symbol.rva), index.symbol_at(symbol.rva), index.find(symbol.raw), symbol.name());
-            let _ = pdb.source_at(symbol.rva);
+            let _ = pdb.source_at(symbol.rva, Some(symbol.raw));
         }
     }
     if let Some(types) = pdb.types() {
