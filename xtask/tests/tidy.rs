@@ -16,7 +16,7 @@ const MAY_DEPEND_ON: &[(&str, &[&str])] = &[
     ("symbols", &["dump"]),
     ("analysis", &["dump", "symbols", "unwind", "kernel", "knowledge", "whea"]),
     ("report", &["analysis", "knowledge"]),
-    ("cli", &["analysis", "dump", "knowledge", "report"]),
+    ("cli", &["analysis", "dump", "symbols", "knowledge", "report"]),
     ("synth", &[]),
     ("testdata", &[]),
 ];

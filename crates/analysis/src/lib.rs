@@ -23,7 +23,7 @@ mod system;
 mod verdict;
 
 pub use model::Analysis;
-pub use sources::Sources;
+pub use sources::{Sources, modules_needed, pdb_of_image};
 
 use bugcheck_dump::{Dump, DumpKind, Registers, Severity, VirtAddr};
 use bugcheck_kernel::{Kernel, Process, Thread};

@@ -5,7 +5,7 @@
 //! names, symbols of the kernel (whose identity a minidump lacks) by proof.
 
 use crate::model::StackFrame;
-use bugcheck_dump::{FileBytes, Registers, VirtAddr};
+use bugcheck_dump::{Dump, FileBytes, Registers, VirtAddr};
 use bugcheck_kernel::{Kernel, Module, TrapFrame};
 use bugcheck_symbols::isf::proof::{Choice, Claim, Evidence, choose, debugger_data};
 use bugcheck_symbols::path::{Element, Store};
@@ -43,10 +43,9 @@ const KERNEL_PDBS: &[&str] = &["ntkrnlmp.pdb", "ntkrpamp.pdb", "ntkrnlpa.pdb", "
 const MOST_KERNELS: usize = 1024;
 
 impl Sources {
-    /// Searches along these paths; indexes of symbols are kept in `cache`.
+    /// Searches along these paths; indexes of symbols are kept in `cache`. `settings` say whether servers may be asked.
     #[must_use]
-    pub fn new(symbol_path: &str, image_path: &str, cache: Option<PathBuf>) -> Self {
-        let (symbols, images) = (SymbolPath::parse(symbol_path), SymbolPath::parse(image_path));
+    pub fn new(symbols: &SymbolPath, images: &SymbolPath, cache: Option<PathBuf>, settings: Settings) -> Self {
         let folder = |element: &Element| match element {
             Element::Folder(folder) | Element::Cache(Some(folder)) => vec![folder.clone()],
             Element::Server(stores) => {
@@ -55,8 +54,7 @@ impl Sources {
             Element::Cache(None) => Vec::new(),
         };
         let folders = symbols.elements().iter().flat_map(folder).collect();
-        let settings = Settings { default_cache: cache.clone(), ..Settings::default() };
-        Self { finder: Finder::new(&symbols, &images, settings), folders, cache, loaded: Mutex::default(), kernels: OnceLock::new() }
+        Self { finder: Finder::new(symbols, images, settings), folders, cache, loaded: Mutex::default(), kernels: OnceLock::new() }
     }
 
     fn module(&self, kernel: &Kernel<'_>, module: &Module) -> Arc<Loaded> {
@@ -85,8 +83,7 @@ impl Sources {
     }
 
     fn pdb(&self, record: &CodeView) -> Option<ModuleSymbols> {
-        let request = Request::pdb(&record.path, Guid::from_bytes(record.guid), record.age).ok()?;
-        let found = self.finder.find(&request).ok()?;
+        let found = self.finder.find(&pdb_request(record)?).ok()?;
         ModuleSymbols::from_pdb(&found.path, self.cache.as_deref(), Some(PdbId { guid: record.guid, age: record.age })).ok()
     }
 
@@ -108,6 +105,37 @@ impl Sources {
             Choice::Ambiguous(_) | Choice::None => None,
         }
     }
+}
+
+/// The files that would make the stacks of a dump better: the images of the modules on them (with `all`, of every module), and
+/// the PDBs whose identity the dump itself gives. The PDB of an image is known once the image is there ([`pdb_of_image`]).
+#[must_use]
+pub fn modules_needed(dump: &Dump, all: bool) -> Vec<Request> {
+    let kernel = Kernel::new(dump);
+    let on_stacks: Vec<u64> = if all {
+        Vec::new()
+    } else {
+        let analysis = crate::analyze(dump, "", crate::Options::default());
+        analysis.stacks.iter().flat_map(|stack| &stack.frames).map(|frame| frame.ip.0).collect()
+    };
+    let wanted = |module: &&Module| all || on_stacks.iter().any(|ip| (module.base.0..module.end()).contains(ip));
+    let requests = |module: &Module| {
+        let image = Request::image(&module.image, module.timestamp, module.size).ok();
+        let pdb = CodeView::read(&InDump { kernel: &kernel, base: module.base.0 }).and_then(|record| pdb_request(&record));
+        [image, pdb].into_iter().flatten().collect::<Vec<_>>()
+    };
+    kernel.modules.loaded.iter().filter(wanted).flat_map(requests).collect()
+}
+
+/// The PDB that an image file names.
+#[must_use]
+pub fn pdb_of_image(path: &Path) -> Option<Request> {
+    let file = File::parse(FileBytes::open(path).ok()?).ok()?;
+    pdb_request(&CodeView::read(&file)?)
+}
+
+fn pdb_request(record: &CodeView) -> Option<Request> {
+    Request::pdb(&record.path, Guid::from_bytes(record.guid), record.age).ok()
 }
 
 fn kernel_files(folder: &Path) -> Vec<PathBuf> {

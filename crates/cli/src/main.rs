@@ -38,6 +38,9 @@ pub(crate) struct Common {
     /// Where images are, in the same form [env: _NT_EXECUTABLE_IMAGE_PATH]
     #[arg(short = 'i', long, global = true, value_name = "IMAGEPATH")]
     image_path: Option<String>,
+    /// Fetch missing symbols and images from servers (without one in the symbol path: Microsoft's)
+    #[arg(long, global = true)]
+    symbols_online: bool,
     /// Keep user names in paths and device serial numbers
     #[arg(long, global = true)]
     no_redact: bool,
@@ -49,6 +52,7 @@ enum Command {
     Triage(commands::triage::Triage),
     Explain(commands::explain::Explain),
     Score(commands::score::Score),
+    Symbols(commands::symbols::Symbols),
 }
 
 fn main() -> ExitCode {
@@ -58,6 +62,7 @@ fn main() -> ExitCode {
         Command::Triage(triage) => triage.run(&cli.common),
         Command::Explain(explain) => explain.run(&cli.common),
         Command::Score(score) => score.run(&cli.common),
+        Command::Symbols(symbols) => symbols.run(&cli.common),
     };
     match result {
         Ok(code) => code,

@@ -3,12 +3,14 @@
 use super::{has_frame, hex, text};
 use bugcheck_analysis::{Analysis, Options, Sources, analyze};
 use bugcheck_dump::Dump;
+use bugcheck_symbols::{Settings, SymbolPath};
 use bugcheck_testdata::shared_path;
 use std::path::{Path, PathBuf};
 
 fn with_sources(dump: &Path, symbols: &[PathBuf], images: &[PathBuf]) -> Analysis {
     let path = |folders: &[PathBuf]| folders.iter().map(|folder| folder.to_string_lossy().into_owned()).collect::<Vec<_>>().join(";");
-    let sources = Sources::new(&path(symbols), &path(images), None);
+    let path = |folders: &[PathBuf]| SymbolPath::parse(&path(folders));
+    let sources = Sources::new(&path(symbols), &path(images), None, Settings::default());
     let options = Options { sources: Some(&sources), ..Options::default() };
     analyze(&Dump::open(dump).unwrap(), &dump.to_string_lossy(), options)
 }

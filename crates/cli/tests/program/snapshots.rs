@@ -116,6 +116,8 @@ fn help() {
         ("help-triage".to_owned(), words(&["triage", "--help"])),
         ("help-explain".to_owned(), words(&["explain", "--help"])),
         ("help-score".to_owned(), words(&["score", "--help"])),
+        ("help-symbols".to_owned(), words(&["symbols", "--help"])),
+        ("help-symbols-fetch".to_owned(), words(&["symbols", "fetch", "--help"])),
     ]);
 }
 
