@@ -102,8 +102,14 @@ fn transfer(s: &mut Simulated, registers: &[usize], vector: bool, width: usize, 
     let mut at = if mode == 1 { base } else { moved };
     for &register in registers {
         let done = match (vector, loads) {
-            (false, true) => s.load_u64(at).map(|value| if register != 31 { s.registers[register] = value }),
-            (false, false) => Some(s.store(at, &if register == 31 { [0; 8] } else { s.registers[register].to_le_bytes() })).filter(|&done| done).map(|_| ()),
+            (false, true) => s.load_u64(at).map(|value| {
+                if register != 31 {
+                    s.registers[register] = value
+                }
+            }),
+            (false, false) => Some(s.store(at, &if register == 31 { [0; 8] } else { s.registers[register].to_le_bytes() }))
+                .filter(|&done| done)
+                .map(|_| ()),
             (true, true) if width == 16 => s.load_u128(at).map(|value| s.vectors[register] = value),
             (true, true) => s.load_u64(at).map(|value| s.vectors[register] = value.into()),
             (true, false) => Some(s.store(at, &s.vectors[register].to_le_bytes()[..width])).filter(|&done| done).map(|_| ()),
@@ -154,7 +160,7 @@ fn called() -> Simulated {
 
 /// Registers that lie on the stack may hold anything in the body.
 fn scramble(s: &mut Simulated) {
-    let words: std::collections::HashSet<u64> = s.memory.chunks_exact(8).map(|word| u64::from_le_bytes(word.try_into().unwrap())).collect();
+    let words = s.stored.clone();
     for register in 19..29 {
         if words.contains(&mark(register, 0)) {
             s.junk(register);
@@ -241,7 +247,8 @@ fn try_function(file: &pe::File<FileBytes>, function: &Function, tally: &mut Tal
     // A function without branches has been run to its end already.
     for end in (rva + 4..function.end).step_by(4).filter(|&rva| matches!(instruction(rva), 0xd65f_03c0 | 0xd65f_0fff)) {
         // The longest run up to the return that can be executed here.
-        let start = (rva..end).step_by(4).rev().take(24).take_while(|&rva| execute(&mut scratch, instruction(rva), 0) == Outcome::Done).last();
+        let start =
+            (rva..end).step_by(4).rev().take(24).take_while(|&rva| execute(&mut scratch, instruction(rva), 0) == Outcome::Done).last();
         let (mut s, mut at) = (body.clone(), start.unwrap_or(end));
         if !returns_to_top(s.clone(), (at..end).step_by(4).map(instruction)) {
             tally.unusual += 1;
@@ -283,7 +290,10 @@ fn every_instruction_of_real_prologues_and_epilogues_unwinds_to_the_caller() {
         }
         eprintln!("{}: {} wrong", path.display(), tally.wrong.len() - before);
     }
-    eprintln!("{} functions ({} packed), {} fragments, {} prologue places, {} returns, {} epilogue places, {} that keep the stack pointer moved", tally.functions, tally.packed, tally.fragments, tally.prologue, tally.returns, tally.epilogue, tally.unusual);
+    eprintln!(
+        "{} functions ({} packed), {} fragments, {} prologue places, {} returns, {} epilogue places, {} that keep the stack pointer moved",
+        tally.functions, tally.packed, tally.fragments, tally.prologue, tally.returns, tally.epilogue, tally.unusual
+    );
     for wrong in tally.wrong.iter().take(40) {
         eprintln!("{wrong}");
     }

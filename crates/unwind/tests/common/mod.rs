@@ -44,7 +44,15 @@ pub fn node_pty(arch: &str) -> Vec<PathBuf> {
             return Vec::new();
         }
     };
-    let files = ["conpty.node", "pty.node", "conpty_console_list.node", "winpty.dll", "winpty-agent.exe", "conpty/conpty.dll", "conpty/OpenConsole.exe"];
+    let files = [
+        "conpty.node",
+        "pty.node",
+        "conpty_console_list.node",
+        "winpty.dll",
+        "winpty-agent.exe",
+        "conpty/conpty.dll",
+        "conpty/OpenConsole.exe",
+    ];
     files.iter().map(|file| folder.join(file)).collect()
 }
 

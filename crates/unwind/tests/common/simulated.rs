@@ -4,9 +4,9 @@ use bugcheck_dump::{Arch, FileBytes};
 use bugcheck_unwind::{Break, Caller, Context, Image, Images, Position, Stack, pe, step};
 
 pub const STACK: u64 = 0xffff_9000_0000_0000;
-const STACK_SIZE: usize = 0x1_8000;
+const STACK_SIZE: usize = 0xc000;
 /// The stack pointer before the function was called.
-pub const TOP: u64 = STACK + 0x1_6000;
+pub const TOP: u64 = STACK + 0xb000;
 pub const BASE: u64 = 0xffff_f801_2300_0000;
 pub const RETURN_ADDRESS: u64 = 0xffff_f800_dead_0010;
 
@@ -26,6 +26,8 @@ pub struct Simulated {
     pub registers: Vec<u64>,
     pub vectors: Vec<u128>,
     pub arch: Arch,
+    /// The first eight bytes of everything that was stored.
+    pub stored: Vec<u64>,
     generation: u64,
 }
 
@@ -36,6 +38,7 @@ impl Simulated {
             registers: (0..33).map(|register| mark(register, 0)).collect(),
             vectors: (0..32).map(|register| mark_vector(register, 0)).collect(),
             arch,
+            stored: Vec::new(),
             generation: 0,
         }
     }
@@ -62,6 +65,7 @@ impl Simulated {
         let at = usize::try_from(address.wrapping_sub(STACK)).unwrap_or(usize::MAX);
         let Some(slot) = at.checked_add(bytes.len()).and_then(|end| self.memory.get_mut(at..end)) else { return false };
         slot.copy_from_slice(bytes);
+        self.stored.extend(bytes.first_chunk().map(|first| u64::from_le_bytes(*first)));
         true
     }
 
