@@ -384,7 +384,6 @@ fn every_instruction_of_real_prologues_and_epilogues_unwinds_to_the_caller() {
                 continue;
             }
             tally.functions += 1;
-            let flags: [u8; 1] = bytes_at(&tested.file, function.2);
             let [header, ..]: [u8; 4] = bytes_at(&tested.file, function.2);
             tally.chained += u32::from(header >> 3 & 4 != 0);
             if header >> 3 & 4 != 0 && saves_elsewhere(&tested.file, function.2, 0) {

@@ -124,3 +124,95 @@ impl Frame<'_> {
         Ok(Caller { context: Context::new(Arch::X86), position: Position::Exact, machine_frame: Some(frame), guessed: false })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{FrameData, FrameKind};
+    use crate::testing::Machine;
+    use crate::{Break, Caller, Context};
+    use bugcheck_dump::Arch;
+
+    const CODE: u64 = 0x8100_0000;
+    const STACK: u64 = 0x9000_0000;
+    const EBX: usize = 3;
+    const EBP: usize = 5;
+
+    fn data(kind: FrameKind<'static>) -> FrameData<'static> {
+        FrameData { locals: 8, parameters: 4, saved_registers: 8, kind }
+    }
+
+    /// EBP lies 0x20 above ESP; the words of the stack are 0x100, 0x101, … but for return addresses at +0x10 and +0x24.
+    fn unwound(data: FrameData<'static>) -> Result<Caller, Break> {
+        let mut machine = Machine::new(Arch::X86);
+        machine.code = CODE..CODE + 0x1000;
+        machine.words(STACK, &(0x100..0x140).collect::<Vec<_>>());
+        machine.words(STACK + 0x10, &[CODE + 0x10]);
+        machine.words(STACK + 0x20, &[STACK + 0x80, CODE + 0x20]);
+        machine.frame_data = Some(data);
+        let mut context = Context::new(Arch::X86);
+        context.set_ip(CODE + 0x500);
+        context.set_sp(STACK);
+        context.set_fp(STACK + 0x20);
+        context.set(EBX, 7);
+        machine.step(&context)
+    }
+
+    fn registers(caller: &Caller) -> (u64, u64, u64) {
+        let context = &caller.context;
+        (context.ip().unwrap() - CODE, context.sp().unwrap() - STACK, context.fp().unwrap())
+    }
+
+    #[test]
+    fn frames_without_frame_pointer() {
+        assert_eq!(registers(&unwound(data(FrameKind::Omitted { uses_ebp: false })).unwrap()), (0x10, 0x18, STACK + 0x20));
+        assert_eq!(registers(&unwound(data(FrameKind::Omitted { uses_ebp: true })).unwrap()), (0x10, 0x18, 0x100));
+        // The tables may say too little: the search goes on to the next return address.
+        let more = FrameData { locals: 16, ..data(FrameKind::Omitted { uses_ebp: false }) };
+        assert_eq!(registers(&unwound(more).unwrap()), (0x20, 0x2c, STACK + 0x20));
+    }
+
+    #[test]
+    fn standard_frames_and_traps() {
+        let caller = unwound(data(FrameKind::Standard)).unwrap();
+        assert_eq!((registers(&caller), caller.context.get(EBX)), ((0x20, 0x2c, STACK + 0x80), Some(7)));
+        let caller = unwound(data(FrameKind::Trap)).unwrap();
+        assert_eq!(caller.machine_frame.unwrap().address, STACK + 0x20);
+        assert_eq!(caller.context.ip().map(|ip| ip & 0xff), Some(0x77), "the hook read the trap frame");
+    }
+
+    #[test]
+    fn programs() {
+        let run = |text| unwound(data(FrameKind::Program(text)));
+        let caller = run("$T0 .raSearch = $eip $T0 ^ = $esp $T0 4 + = $ebx $T0 4 - ^ =").unwrap();
+        assert_eq!((registers(&caller), caller.context.get(EBX)), ((0x10, 0x18, STACK + 0x20), Some(0x103)));
+        let caller = run("$T1 $ebp = $eip $T1 4 + ^ = $ebp $T1 ^ = $esp $T1 8 + =").unwrap();
+        assert_eq!(registers(&caller), (0x20, 0x2c, STACK + 0x80));
+        let caller =
+            run("$T2 $esp .cbLocals + .cbSavedRegs + = $T0 $T2 3 - 8 @ 16 + 1 * 1 / 8 - = $eip $T0 ^ = $esp $T0 .cbParams + =").unwrap();
+        assert_eq!(registers(&caller), (0x10, 0x18, STACK + 0x20));
+        assert_eq!(caller.context.get(EBP), Some(STACK + 0x20));
+    }
+
+    #[test]
+    fn programs_that_make_no_sense_are_refused() {
+        let endless = "1 ".repeat(300);
+        for text in [
+            "",
+            "$eip",
+            "= =",
+            "1 2 =",
+            "$eip 1 0 / =",
+            "$eip 1 0 @ =",
+            "$eip 7 0 % =",
+            "$T0 $T9 =",
+            "$eip x =",
+            ".cbLocals 1 =",
+            "$eip 1 = 2",
+            Box::leak(endless.into_boxed_str()),
+        ] {
+            assert!(matches!(unwound(data(FrameKind::Program(text))), Err(Break::BadProgram)), "{text:.20}");
+        }
+        assert!(matches!(unwound(data(FrameKind::Program("$eip 0 ^ ="))), Err(Break::StackHole(0))));
+        assert!(matches!(unwound(data(FrameKind::Program("$eip $ecx ="))), Err(Break::UnknownRegister("ecx"))));
+    }
+}

@@ -46,7 +46,7 @@ struct Machine<'f, 'p> {
 impl<'p> Machine<'_, 'p> {
     fn word(&mut self, word: &'p str) -> Result<(), Break> {
         match word {
-            "=" => return self.assign(),
+            "=" => self.assign(),
             "^" => {
                 let address = self.number()?;
                 let value = self.frame.word(address.into())?;
