@@ -11,10 +11,13 @@
 mod arm64;
 mod call;
 mod context;
+pub mod fuzz;
 mod image;
 pub mod pe;
 mod scan;
 mod step;
+#[cfg(test)]
+mod testing;
 mod walk;
 mod x64;
 pub mod x86;

@@ -41,6 +41,9 @@ pub enum Break {
         /// Relative address of the unwind data.
         rva: u32,
     },
+    /// A frame program of a PDB that makes no sense.
+    #[error("the PDB's frame program makes no sense")]
+    BadProgram,
     /// Unwind data that points to other unwind data for ever.
     #[error("unwind data at +{0:#x} is chained too often")]
     EndlessChain(u32),
@@ -78,14 +81,10 @@ pub struct Caller {
 /// # Errors
 /// Why the unwind data could not be followed.
 pub fn step(stack: &dyn Stack, images: &dyn Images, context: &Context, position: Position) -> Result<Caller, Break> {
-    let ip = context.ip().ok_or(Break::UnknownRegister("the instruction pointer"))?;
-    if context.arch() == Arch::X86 {
-        return x86::unwind(stack, images, context, position);
-    }
-    let image = image_of(images, context.arch(), ip, position)?;
     let mut caller = match context.arch() {
-        Arch::Arm64 => arm64::unwind(stack, &image, context, position)?,
-        _ => x64::unwind(stack, &image, context, position)?,
+        Arch::X86 => x86::unwind(stack, images, context, position)?,
+        Arch::X64 => x64::unwind(stack, &image_of(images, context, position)?, context, position)?,
+        Arch::Arm64 => arm64::unwind(stack, &image_of(images, context, position)?, context, position)?,
     };
     if let Some(frame) = caller.machine_frame {
         images.interrupted(frame, &mut caller.context);
@@ -93,11 +92,12 @@ pub fn step(stack: &dyn Stack, images: &dyn Images, context: &Context, position:
     Ok(caller)
 }
 
-fn image_of<'i>(images: &'i dyn Images, arch: Arch, ip: u64, position: Position) -> Result<Image<'i>, Break> {
+fn image_of<'i>(images: &'i dyn Images, context: &Context, position: Position) -> Result<Image<'i>, Break> {
+    let ip = context.ip().ok_or(Break::UnknownRegister("the instruction pointer"))?;
     // A call may be the last instruction of an image's code.
     let looked_up = if position == Position::AfterCall { ip.wrapping_sub(1) } else { ip };
     let image = images.image_at(looked_up).ok_or(Break::NoImage(ip))?;
-    if image.layout.arch == arch && image.layout.exceptions.size > 0 { Ok(image) } else { Err(Break::NoUnwindData) }
+    if image.layout.arch == context.arch() && image.layout.exceptions.size > 0 { Ok(image) } else { Err(Break::NoUnwindData) }
 }
 
 /// Where the last entry of the exception directory lies that begins at or before a relative address. Entries have `size` bytes

@@ -166,3 +166,109 @@ impl Stack for WithImages<'_> {
         self.stack.may_be_called(from, target)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{BASE, INFO, Machine, STACK};
+    use crate::{NoImages, walk};
+
+    /// `outer` (0x1000) pushes RBX; `inner` (0x2000) allocates 0x20; `trap` (0x3000) runs on a machine frame.
+    fn machine() -> Machine {
+        let mut machine = Machine::new(Arch::X64);
+        machine.entry(&[0x1000, 0x2000, INFO]);
+        machine.entry(&[0x2000, 0x3000, INFO + 0x10]);
+        machine.entry(&[0x3000, 0x4000, INFO + 0x20]);
+        machine.image_bytes(INFO, &[1, 1, 1, 0, 1, 0x30, 0, 0]);
+        machine.image_bytes(INFO + 0x10, &[1, 4, 1, 0, 4, 0x32, 0, 0]);
+        machine.image_bytes(INFO + 0x20, &[1, 4, 2, 0, 4, 0x12, 0, 0x0a]);
+        machine
+    }
+
+    fn ips(walk: &Walk) -> Vec<(u64, Trust)> {
+        walk.frames.iter().map(|frame| (frame.frame.ip.wrapping_sub(BASE), frame.frame.trust)).collect()
+    }
+
+    #[test]
+    fn a_whole_stack_from_an_exception_stack_to_the_bottom() {
+        let mut machine = machine();
+        let (outer, inner) = (machine.call_before(0x1800), machine.call_before(0x2800));
+        // On the exception stack, which lies above the thread's.
+        let exception = STACK + 0x10_0000;
+        machine.words(exception, &[0, 0, BASE + 0x2010, 0x10, 0x202, STACK, 0x18]);
+        // inner was interrupted; its caller is inner again, then outer, then nobody.
+        machine.words(STACK, &[0, 0, 0, 0, inner]);
+        machine.words(STACK + 0x28, &[0, 0, 0, 0, outer]);
+        machine.words(STACK + 0x50, &[7, 0]);
+        let walk = unwind(&machine, &machine, &machine.context(0x3100, exception));
+        assert_eq!(ips(&walk), [(0x3100, Trust::Context), (0x2010, Trust::Unwind), (0x2800, Trust::Unwind), (0x1800, Trust::Unwind)]);
+        assert_eq!(walk.end, End::Bottom);
+        assert_eq!(walk.frames[1].position, Position::Exact);
+        assert!(walk.frames.iter().all(|frame| frame.broken.is_none()));
+        assert_eq!(machine.interrupted.borrow().len(), 1);
+    }
+
+    #[test]
+    fn user_mode_ends_a_walk() {
+        let mut machine = machine();
+        machine.words(STACK, &[0, 0, 0x7ff6_0000_1000, 0x33, 0x202, 0x1000, 0x2b]);
+        let walk = unwind(&machine, &machine, &machine.context(0x3100, STACK));
+        assert_eq!((walk.frames.len(), walk.end), (2, End::UserMode));
+    }
+
+    #[test]
+    fn a_broken_frame_says_why_and_scanning_goes_on_from_it() {
+        let mut machine = machine();
+        let (outer, inner) = (machine.call_before(0x1800), machine.call_before(0x2800));
+        // The return address of inner was overwritten.
+        machine.words(STACK, &[0, 0, 0, 0, 0x4141_4141_4141_4141, inner, 0, 0, 0, 0, outer, 7, 0]);
+        let walk = unwind(&machine, &machine, &machine.context(0x2100, STACK));
+        assert_eq!(ips(&walk), [(0x2100, Trust::Context), (0x2800, Trust::Scan), (0x1800, Trust::Unwind)]);
+        assert_eq!(walk.frames[0].broken, Some(Break::NotCode(0x4141_4141_4141_4141)));
+        assert_eq!(walk.frames[1].broken, None);
+        assert_eq!(walk.end, End::Bottom);
+    }
+
+    #[test]
+    fn stacks_that_lead_back_to_themselves_end() {
+        let mut machine = machine();
+        // A machine frame that names the handler itself, on the same stack.
+        machine.words(STACK, &[0, 0, BASE + 0x3100, 0x10, 0x202, STACK, 0x18]);
+        let walk = unwind(&machine, &machine, &machine.context(0x3100, STACK));
+        assert!(walk.frames.len() <= MOST_CROSSINGS + 2, "{}", walk.frames.len());
+        assert!(walk.frames.iter().any(|frame| matches!(frame.broken, Some(Break::NotGrowing { .. }))));
+        // As many calls as fit.
+        let mut machine = super::tests::machine();
+        let inner = machine.call_before(0x2800);
+        for call in 0..600 {
+            machine.words(STACK + 0x28 * call, &[0, 0, 0, 0, inner]);
+        }
+        let walk = unwind(&machine, &machine, &machine.context(0x2100, STACK));
+        assert_eq!((walk.frames.len(), walk.end), (MOST_FRAMES, End::TooManyFrames));
+    }
+
+    #[test]
+    fn without_images_the_frames_are_those_of_a_plain_walk() {
+        let mut machine = machine();
+        let (outer, inner) = (machine.call_before(0x1800), machine.call_before(0x2800));
+        machine.words(STACK, &[0, inner, 0, outer, BASE + 0x55, 3, outer, 0]);
+        let start = machine.context(0x2100, STACK);
+        let plain = walk(&machine, &start.registers());
+        let frames: Vec<Frame> = unwind(&machine, &NoImages, &start).frames.iter().map(|frame| frame.frame).collect();
+        assert_eq!(frames, plain);
+        assert!(unwind(&machine, &NoImages, &Context::new(Arch::X64)).frames.is_empty());
+    }
+
+    #[test]
+    fn arm64_goes_on_by_frame_pointers_where_there_is_no_unwind_data() {
+        let mut machine = Machine::new(Arch::Arm64);
+        let callers = [machine.call_before(0x1800), machine.call_before(0x2800)];
+        machine.words(STACK + 0x10, &[STACK + 0x40, callers[0]]);
+        machine.words(STACK + 0x40, &[0, callers[1]]);
+        let mut start = machine.context(0x100, STACK);
+        start.set_fp(STACK + 0x10);
+        let walk = unwind(&machine, &NoImages, &start);
+        assert_eq!(ips(&walk), [(0x100, Trust::Context), (0x1800, Trust::FramePointer), (0x2800, Trust::FramePointer)]);
+        assert_eq!((walk.frames[0].broken, walk.end), (Some(Break::NoImage(BASE + 0x100)), End::NothingFound));
+    }
+}

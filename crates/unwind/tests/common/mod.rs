@@ -2,9 +2,12 @@
 #![allow(dead_code, reason = "each test uses its part")]
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
 
+pub mod simulated;
+
 use bugcheck_dump::{Driver, Dump, FileBytes, Registers, VirtAddr};
 use bugcheck_unwind::{Image, Images, Stack, pe};
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 /// A file of the real data.
 pub fn data(path: &str) -> Option<PathBuf> {
@@ -13,6 +16,49 @@ pub fn data(path: &str) -> Option<PathBuf> {
 
 pub fn image_file(path: &Path) -> pe::File<FileBytes> {
     pe::File::parse(FileBytes::open(path).unwrap()).unwrap()
+}
+
+/// node-pty's Windows programs for a processor (`x64` or `arm64`), fetched by npm once and kept in the build folder.
+pub fn node_pty(arch: &str) -> Vec<PathBuf> {
+    const PACKAGE: &str = "node-pty@1.1.0";
+    static FOLDER: std::sync::OnceLock<Result<PathBuf, String>> = std::sync::OnceLock::new();
+    let fetched = FOLDER.get_or_init(|| {
+        let place = Path::new(env!("CARGO_TARGET_TMPDIR")).join("node-pty-1.1.0");
+        if place.is_dir() {
+            return Ok(place);
+        }
+        // Test programs run beside each other: each unpacks for itself, the first one wins.
+        let work = place.with_extension(std::process::id().to_string());
+        std::fs::create_dir_all(&work).map_err(|error| error.to_string())?;
+        run(Command::new("npm").args(["pack", PACKAGE, "--silent"]).current_dir(&work))?;
+        run(Command::new("tar").args(["xzf", "node-pty-1.1.0.tgz"]).current_dir(&work))?;
+        if std::fs::rename(&work, &place).is_err() && !place.is_dir() {
+            return Err("cannot keep the unpacked package".into());
+        }
+        Ok(place)
+    });
+    let folder = match fetched {
+        Ok(folder) => folder.join("package/prebuilds").join(format!("win32-{arch}")),
+        Err(why) => {
+            bugcheck_testdata::skipped(&format!("npm pack {PACKAGE}: {why}"));
+            return Vec::new();
+        }
+    };
+    let files = [
+        "conpty.node",
+        "pty.node",
+        "conpty_console_list.node",
+        "winpty.dll",
+        "winpty-agent.exe",
+        "conpty/conpty.dll",
+        "conpty/OpenConsole.exe",
+    ];
+    files.iter().map(|file| folder.join(file)).collect()
+}
+
+fn run(command: &mut Command) -> Result<(), String> {
+    let output = command.output().map_err(|error| error.to_string())?;
+    if output.status.success() { Ok(()) } else { Err(String::from_utf8_lossy(&output.stderr).trim().to_owned()) }
 }
 
 /// A dump with image files from disk.
