@@ -178,6 +178,22 @@ fn shares_count_as_network() {
 }
 
 #[test]
+#[cfg(not(windows))]
+fn folders_of_windows_are_not_made_up_on_other_systems() {
+    let (far, cache) = (tempdir().unwrap(), tempdir().unwrap());
+    put(far.path(), PLACE, &pdb(GUID, 1, 10));
+    let settings = Settings { default_cache: Some(cache.path().to_owned()), policy: Policy { online: true }, ..Settings::default() };
+    let path = format!(r"C:\symbols;srv*D:\sym*\\host\share*{}", far.path().display());
+    let finder = finder(&path, settings);
+    let notes: Vec<_> = finder.notes().iter().map(|note| note.text.split('\'').nth(1).unwrap().to_owned()).collect();
+    assert_eq!(notes, [r"C:\symbols", r"D:\sym"]);
+    assert_eq!(finder.find(&wanted_pdb()).unwrap().path, cache.path().join(PLACE));
+    let missing = finder.find(&wanted_image()).unwrap_err();
+    assert!(missing.reasons[0].to_string().contains("mounted"), "{missing:?}");
+    assert!(!Path::new(r"D:\sym").exists() && !Path::new(r"\\host\share").exists());
+}
+
+#[test]
 fn what_is_there_is_told_for_each_file() {
     let root = tempdir().unwrap();
     put(root.path(), "driver.pdb", &pdb(GUID, 1, 10));
@@ -296,10 +312,13 @@ fn a_pack_that_cannot_be_finished_does_not_appear() {
     assert_eq!(visible(folder.path()), ["driver.pdb"]);
 }
 
+/// A parser, and honest input for it.
+type Seed = (fn(&[u8]) -> bool, Vec<u8>);
+
 /// A cheap fuzzer for the ordinary tests: bytes of honest files changed at random.
 #[test]
 fn damaged_input_never_panics() {
-    let seeds: [(fn(&[u8]) -> bool, Vec<u8>); 8] = [
+    let seeds: [Seed; 8] = [
         (|bytes| fuzz::identity(bytes), pdb(Guid(1), 1, 8)),
         (|bytes| fuzz::identity(bytes), msfz(Guid(1), 1)),
         (|bytes| fuzz::identity(bytes), image(1, 1)),
