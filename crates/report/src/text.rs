@@ -332,6 +332,10 @@ fn summary_stack(frames: &[StackFrame]) -> Vec<String> {
 /// Where a frame is: module and offset, or the bare address.
 fn place(frame: &StackFrame) -> String {
     match (&frame.module, frame.module_offset) {
+        (Some(module), Some(_)) if frame.symbol.is_some() => {
+            let (symbol, offset) = (frame.symbol.as_deref().unwrap_or_default(), frame.symbol_offset.map_or(0, |offset| offset.0));
+            format!("{module}!{symbol}+{offset:#x}")
+        }
         (Some(module), Some(offset)) => format!("{module}+{offset}"),
         _ => frame.ip.to_string(),
     }

@@ -378,6 +378,9 @@ fn unanswered(error: &ureq::Error) -> Trouble {
     let unreachable = |text: String| later(FailureClass::Unreachable, text);
     match error {
         Error::Timeout(_) => unreachable("it does not answer in time".to_owned()),
+        Error::Io(error) if error.kind() == std::io::ErrorKind::InvalidData => {
+            never(FailureClass::Unreachable, format!("no trusted connection can be made: {error}"))
+        }
         Error::Io(error) => unreachable(format!("the connection failed: {error}")),
         Error::ConnectionFailed => unreachable("the connection failed".to_owned()),
         Error::HostNotFound => never(FailureClass::Unreachable, "its name is not known; is this machine online?"),
