@@ -11,6 +11,7 @@ use std::io::Write;
 use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 use tempfile::{TempDir, tempdir};
 
 const PLACE: &str = "driver.pdb/112233445566778899AABBCCDDEEFF001/driver.pdb";
@@ -334,8 +335,9 @@ fn a_file_in_the_cache_that_went_bad_is_fetched_again() {
 
 #[test]
 fn a_silent_server_is_given_up() {
+    let settings = || Settings { transfer: Transfer { stall_timeout: Duration::from_millis(60), ..transfer() }, ..online() };
     let server = Server::start(|_, _| sleep(2000));
-    let (class, text) = failure(find_pdb(&cache(), &server));
+    let (class, text) = failure(find(&cache(), &server, &wanted_pdb(), settings()));
     assert_eq!((class, text.as_str()), (FailureClass::Unreachable, "it does not answer in time"));
     assert_eq!(server.seen().len(), 3);
 
@@ -345,7 +347,7 @@ fn a_silent_server_is_given_up() {
         sleep(2000);
     });
     let cache = cache();
-    let (class, text) = failure(find_pdb(&cache, &server));
+    let (class, text) = failure(find(&cache, &server, &wanted_pdb(), settings()));
     assert_eq!((class, text.as_str()), (FailureClass::Unreachable, "it fell silent in the middle"));
     assert!(visible(cache.path()).is_empty());
 }

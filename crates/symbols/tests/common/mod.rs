@@ -136,11 +136,11 @@ pub fn visible(root: &Path) -> Vec<String> {
     found
 }
 
-/// Impatient settings, for servers on loopback.
+/// Settings for servers on loopback: no waiting between attempts, yet patience enough for a busy machine.
 pub fn transfer() -> Transfer {
     Transfer {
-        connect_timeout: Duration::from_millis(2000),
-        stall_timeout: Duration::from_millis(80),
+        connect_timeout: Duration::from_secs(10),
+        stall_timeout: Duration::from_secs(10),
         retries: 2,
         backoff: Duration::from_millis(1),
         longest_wait: Duration::from_millis(1500),
