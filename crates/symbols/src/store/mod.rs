@@ -10,6 +10,7 @@ mod fresh;
 pub mod fuzz;
 mod identity;
 mod layout;
+mod msfz;
 mod pointer;
 
 pub use finder::{Finder, Found, Lookup, Missing, OnProgress, Origin, Reason, Why};
