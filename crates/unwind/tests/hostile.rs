@@ -30,7 +30,7 @@ fn any_bytes_as_stack_code_and_unwind_data() {
         let mut data = numbers.bytes(length);
         // Much is small numbers in real data.
         for byte in &mut data {
-            if round % 2 == 0 && numbers.next() % 3 > 0 {
+            if round % 2 == 0 && !numbers.next().is_multiple_of(3) {
                 *byte &= 0x13;
             }
         }
@@ -53,11 +53,11 @@ fn damaged_images() {
             let mut damaged = bytes.clone();
             for _ in 0..1 + numbers.next() % 16 {
                 // Most of the damage hits the headers.
-                let reach = if numbers.next() % 4 > 0 { 0x400 } else { damaged.len() as u64 };
+                let reach = if !numbers.next().is_multiple_of(4) { 0x400 } else { damaged.len() as u64 };
                 let at = (numbers.next() % reach) as usize;
                 damaged[at] = numbers.next() as u8;
             }
-            damaged.truncate(if numbers.next() % 4 == 0 { (numbers.next() % bytes.len() as u64) as usize } else { bytes.len() });
+            damaged.truncate(if numbers.next().is_multiple_of(4) { (numbers.next() % bytes.len() as u64) as usize } else { bytes.len() });
             fuzz::pe(&damaged);
         }
     }
