@@ -27,7 +27,8 @@ pub fn call_before(stack: &dyn Stack, arch: Arch, address: u64) -> CallBefore {
     if stack.read(start, &mut code) == LONGEST {
         let call = match arch {
             Arch::Arm64 => address.is_multiple_of(4) && is_arm64_call(code),
-            Arch::X64 | Arch::X86 => is_x86_call(stack, arch, address, code),
+            Arch::X64 => is_x86_call(stack, arch, address, code) || is_unpatched_call(stack, address, code),
+            Arch::X86 => is_x86_call(stack, arch, address, code),
         };
         return if call { CallBefore::Seen } else { CallBefore::Absent };
     }
@@ -58,6 +59,22 @@ fn is_x86_call(stack: &dyn Stack, arch: Arch, address: u64, code: [u8; LONGEST])
         let (Some(0xff), Some(&modrm)) = (form.first(), form.get(1)) else { return false };
         modrm >> 3 & 7 == 2 && length == 2 + operand_bytes(modrm, form.get(2).copied())
     })
+}
+
+/// Code from an image file as the loader has not patched it yet. Where Windows uses retpolines or optimises imports, it
+/// replaces calls through pointers, and return addresses are those of what stands there instead: `FF 15` and a displacement
+/// (six bytes) become a relative call (five); `48 FF 15`, a displacement and a nop (twelve bytes) become a load and a relative
+/// call of the same length. Source: Microsoft's "Mitigating Spectre variant 2 with Retpoline on Windows"; the first form is
+/// verified on the stack of a real minidump.
+fn is_unpatched_call(stack: &dyn Stack, address: u64, code: [u8; LONGEST]) -> bool {
+    let mut import = [0; 12];
+    match code {
+        [_, _, _, 0xff, 0x15, ..] => true,
+        [_, _, _, 0x0f, 0x1f, 0x44, 0, 0] => {
+            stack.read(address.wrapping_sub(12), &mut import) == import.len() && import.starts_with(&[0x48, 0xff, 0x15])
+        }
+        _ => false,
+    }
 }
 
 /// A relative call must go somewhere that can be code, which most data that happens to hold an E8 does not.
@@ -121,6 +138,8 @@ mod tests {
             &[0x41, 0xff, 0x90, 0x10, 1, 0, 0], // call [r8+110h]
             &[0xff, 0x94, 0xc3, 0x10, 1, 0, 0], // call [rbx+rax*8+110h]
             &[0xff, 0x14, 0x25, 0, 0x10, 0, 0], // call [1000h]
+            &[0xff, 0x15, 0, 0x10, 0],          // call [rip+1000h], which the loader makes one byte shorter
+            &[0x48, 0xff, 0x15, 0, 0x10, 0, 0, 0x0f, 0x1f, 0x44, 0, 0],
         ] {
             assert_eq!(after(Arch::X64, call), CallBefore::Seen, "{call:02x?}");
         }
