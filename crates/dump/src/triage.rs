@@ -130,7 +130,8 @@ impl Triage {
             offset: triage.call_stack_offset as usize,
             length: triage.size_of_call_stack as usize,
         };
-        let blocks = data_blocks(fields, header.arch, &triage, notes);
+        let mut ranges = data_blocks(fields, header.arch, &triage, notes);
+        let data_blocks = ranges.len();
         let debugger_data = DebuggerData::find(fields, triage.debugger_data_offset as usize, triage.debugger_data_size as usize);
 
         let copy = |offset: u32, size: Option<usize>| {
@@ -159,8 +160,6 @@ impl Triage {
         let thread = range(thread_copy, thread_address);
         let process = range(process_copy, process_address);
 
-        let mut ranges = Vec::with_capacity(blocks.len() + 5);
-        ranges.extend(blocks.iter().copied());
         ranges.extend([thread, process].into_iter().flatten());
         if call_stack.length > 0 {
             ranges.push(call_stack);
@@ -186,7 +185,7 @@ impl Triage {
             unloaded_drivers: unloaded_drivers(fields, header.arch, triage.unloaded_drivers_offset as usize),
             broken_driver: (triage.broken_driver_offset != 0).then(|| dump_string(fields, triage.broken_driver_offset as usize)).flatten(),
             call_stack,
-            data_blocks: blocks.len(),
+            data_blocks,
             ranges: arrange(ranges, file.len()),
             debugger_data,
             thread,

@@ -100,7 +100,8 @@ fn scan(stack: &dyn Stack, arch: Arch, sp: u64, most: usize, frames: &mut Vec<Fr
         if length < room && !skips_guard {
             break;
         }
-        address += room as u64;
+        let Some(next) = address.checked_add(room as u64) else { break };
+        address = next;
     }
 }
 

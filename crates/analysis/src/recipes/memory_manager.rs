@@ -27,6 +27,10 @@ pub(super) fn run(case: &mut Case<'_>) {
                 Some(("hardware", "Hardware: a page of memory changed by itself while nothing used it. Test the memory modules.".into()));
         }
         0x154 | 0x1c7 => {
+            if let Some(fault) = case.fault.as_ref().filter(|fault| fault.exception == Some(crate::fault::IN_PAGE_ERROR)) {
+                let status = fault.io_status;
+                super::storage::in_page_error(case, status);
+            }
             let text = "the store that keeps compressed pages found them damaged: bad memory, or a drive that returned wrong data";
             case.suspects.accuse(Subject::hardware("memory"), "store-damaged", 0.45, text, "code");
             case.suspects.accuse(Subject::hardware("storage"), "store-damaged", 0.25, text, "code");

@@ -6,6 +6,7 @@
 mod buckets;
 mod rizin;
 mod samples;
+mod symbols;
 mod training;
 mod windbg;
 mod windows;

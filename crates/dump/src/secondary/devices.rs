@@ -45,7 +45,7 @@ pub struct WdfClient {
     pub globals: VirtAddr,
 }
 
-/// Decodes the WDF blob: 0x38-byte records of {pointer, u32 major, u32 minor, u32 build, char[32] name}; 64-bit only.
+/// Decodes the WDF blob: 0x38-byte records of {pointer, u32 major, u32 minor, u32 build, 32 characters of name}; 64-bit only.
 #[must_use]
 pub fn wdf_clients(blob: Fields<'_>) -> Vec<WdfClient> {
     let records = blob.0.chunks_exact(0x38).take(512).map(Fields);
