@@ -30,6 +30,7 @@ const FUZZED: &[(&str, &[&str])] = &[
     ("whea", &["cper"]),
     ("knowledge", &["explain"]),
     ("symbols", &["symbol_index", "isf", "pdb"]),
+    ("unwind", &["unwind", "image"]),
 ];
 
 /// The only file with `unsafe` in it.
