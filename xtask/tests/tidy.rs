@@ -29,6 +29,7 @@ const FUZZED: &[(&str, &[&str])] = &[
     ("whea", &["cper"]),
     ("knowledge", &["explain"]),
     ("symbols", &["symbol_index", "isf", "pdb", "symbol_path", "cabinet", "symbol_identity"]),
+    ("unwind", &["unwind", "image"]),
 ];
 
 /// The only file with `unsafe` in it.

@@ -8,6 +8,8 @@ use bugcheck_dump::Arch;
 /// A stack crosses from one interrupt or fault into another this often at most: there are seven IST stacks, and a double fault
 /// on a nested interrupt is four crossings.
 const MOST_CROSSINGS: usize = 16;
+/// All scans of a walk together look at so many bytes: four times the largest stack.
+const MOST_SCANNED: u64 = 0x8_0000;
 
 /// A frame with what is known of its registers.
 #[derive(Clone, Copy, Debug)]
@@ -55,9 +57,9 @@ pub fn unwind(stack: &dyn Stack, images: &dyn Images, start: &Context) -> Walk {
     let (Some(ip), Some(sp)) = (start.ip(), start.sp()) else { return walk };
     let frame = Frame { ip, sp, trust: Trust::Context, call: CallBefore::NotAsked };
     let mut current = UnwoundFrame { frame, context: *start, position: Position::Exact, broken: None };
-    let mut crossings = 0;
+    let mut used = Used { crossings: 0, scanned: 0 };
     loop {
-        let next = next(stack, images, &mut current, &mut crossings);
+        let next = next(stack, images, &mut current, &mut used);
         walk.frames.push(current);
         match next {
             Err(end) => walk.end = end,
@@ -76,24 +78,30 @@ pub fn unwind(stack: &dyn Stack, images: &dyn Images, start: &Context) -> Walk {
     }
 }
 
-fn next(stack: &dyn Stack, images: &dyn Images, current: &mut UnwoundFrame, crossings: &mut usize) -> Result<UnwoundFrame, End> {
-    match by_unwind_data(stack, images, current, crossings) {
+/// What a walk has used of its limits.
+struct Used {
+    crossings: usize,
+    scanned: u64,
+}
+
+fn next(stack: &dyn Stack, images: &dyn Images, current: &mut UnwoundFrame, used: &mut Used) -> Result<UnwoundFrame, End> {
+    match by_unwind_data(stack, images, current, used) {
         Ok(found) => return found,
         Err(reason) => current.broken = Some(reason),
     }
-    by_frame_pointer(stack, &current.context).or_else(|| by_scan(stack, &current.context)).ok_or(End::NothingFound)
+    by_frame_pointer(stack, &current.context).or_else(|| by_scan(stack, &current.context, used)).ok_or(End::NothingFound)
 }
 
 fn by_unwind_data(
     stack: &dyn Stack,
     images: &dyn Images,
     current: &UnwoundFrame,
-    crossings: &mut usize,
+    used: &mut Used,
 ) -> Result<Result<UnwoundFrame, End>, Break> {
     let caller = step(stack, images, &current.context, current.position)?;
     if caller.machine_frame.is_some() {
-        *crossings += 1;
-        if *crossings > MOST_CROSSINGS {
+        used.crossings += 1;
+        if used.crossings > MOST_CROSSINGS {
             let (from, to) = (current.frame.sp, caller.context.sp().unwrap_or(0));
             return Err(Break::NotGrowing { from, to });
         }
@@ -116,9 +124,10 @@ fn by_frame_pointer(stack: &dyn Stack, context: &Context) -> Option<UnwoundFrame
     Some(found(arch, frame, Some(fp)))
 }
 
-fn by_scan(stack: &dyn Stack, context: &Context) -> Option<UnwoundFrame> {
-    let arch = context.arch();
-    let frame = next_candidate(stack, arch, context.sp()?)?;
+fn by_scan(stack: &dyn Stack, context: &Context, used: &mut Used) -> Option<UnwoundFrame> {
+    let (arch, sp) = (context.arch(), context.sp()?);
+    let frame = if used.scanned < MOST_SCANNED { next_candidate(stack, arch, sp)? } else { return None };
+    used.scanned += frame.sp.saturating_sub(sp);
     // The frame pointer is saved right below the return address; if that is what it is, it leads on.
     let width = arch.pointer_width() as u64;
     let fp = (arch != Arch::X64).then(|| crate::scan::word(stack, arch, frame.sp.checked_sub(2 * width)?)).flatten();

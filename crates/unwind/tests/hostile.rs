@@ -25,7 +25,7 @@ impl Numbers {
 #[test]
 fn any_bytes_as_stack_code_and_unwind_data() {
     let mut numbers = Numbers(0x1234_5678_9abc_def1);
-    for round in 0..600_usize {
+    for round in 0..80_usize {
         let length = (numbers.next() % 4096) as usize;
         let mut data = numbers.bytes(length);
         // Much is small numbers in real data.
