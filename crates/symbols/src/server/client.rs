@@ -69,11 +69,11 @@ enum Again {
     After(Option<Duration>),
 }
 
-fn never(class: FailureClass, text: impl Into<String>) -> Trouble {
+fn never(class: FailureClass, text: impl AsRef<str>) -> Trouble {
     Trouble { failure: Failure::new(class, text), again: Again::Never }
 }
 
-fn later(class: FailureClass, text: impl Into<String>) -> Trouble {
+fn later(class: FailureClass, text: impl AsRef<str>) -> Trouble {
     Trouble { failure: Failure::new(class, text), again: Again::After(None) }
 }
 
@@ -377,6 +377,10 @@ fn unanswered(error: &ureq::Error) -> Trouble {
     use ureq::Error;
     let unreachable = |text: String| later(FailureClass::Unreachable, text);
     match error {
+        // Whoever filters connections away will not change that in a second.
+        Error::Timeout(ureq::Timeout::Connect | ureq::Timeout::Resolve) => {
+            never(FailureClass::Unreachable, "no connection to it can be made in time")
+        }
         Error::Timeout(_) => unreachable("it does not answer in time".to_owned()),
         Error::Io(error) if error.kind() == std::io::ErrorKind::InvalidData => {
             never(FailureClass::Unreachable, format!("no trusted connection can be made: {error}"))

@@ -163,7 +163,8 @@ impl Finder {
         self.search(request, self.settings.policy, &|_| ControlFlow::Continue(()))
     }
 
-    /// What is there already: the same search for each, without any network.
+    /// What is there already: the same search for each, without any network. Packed files that are found are unpacked into the
+    /// cache.
     #[must_use]
     pub fn check(&self, requests: &[Request]) -> Vec<Lookup> {
         requests.iter().map(|request| self.search(request, Policy { online: false }, &|_| ControlFlow::Continue(()))).collect()

@@ -25,7 +25,7 @@ pub(crate) use identity::check;
 #[cfg(feature = "network")]
 pub(crate) use layout::two_letters;
 #[cfg(feature = "network")]
-pub(crate) use pointer::MAX_POINTER;
+pub(crate) use pointer::{MAX_POINTER, plain};
 
 use crate::server::{Policy, Transfer};
 use std::io;

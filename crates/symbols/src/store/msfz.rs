@@ -175,7 +175,7 @@ mod tests {
             assert!(Msfz::open(Fields(&file[..cut])).is_none(), "cut at {cut}");
         }
         let mut state = 3u64;
-        for _ in 0..20_000 {
+        for _ in 0..4000 {
             let mut bytes = file.clone();
             for _ in 0..2 {
                 state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
