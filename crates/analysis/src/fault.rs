@@ -54,7 +54,7 @@ pub(crate) enum Oddity {
     /// It lies in the padding between two functions.
     Padding,
     /// The registers hold a pointer one bit away from a good one.
-    OneBit { what: String, value: u64, bit: u32, place: String },
+    OneBit { what: String, value: u64, bit: u32, place: String, copies: Copies },
     /// It lies inside another instruction.
     InsideAnother,
     /// A pointer with a single bit set: NULL with a flipped bit, perhaps.
@@ -65,6 +65,17 @@ pub(crate) enum Oddity {
     NoInstruction,
     /// A breakpoint or assertion was left in.
     Assertion,
+}
+
+/// What the memory of the dump holds of a pointer with a flipped bit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Copies {
+    /// The wrong value: it was wrong in memory.
+    Wrong,
+    /// Only the right value: it went wrong on its way into the register, or there.
+    Right,
+    /// Neither.
+    None,
 }
 
 /// A fault, examined.
@@ -449,9 +460,41 @@ fn oddities(kernel: &Kernel<'_>, examined: &Examined, registers: Option<&Registe
         && let Some((what, value, bit, place)) =
             candidates.into_iter().find_map(|(what, value)| one_bit_away(kernel, value).map(|(bit, place)| (what, value, bit, place)))
     {
-        found.push(Oddity::OneBit { what, value, bit, place });
+        let copies = copies(kernel, value, value ^ 1 << bit, registers.and_then(Registers::sp));
+        found.push(Oddity::OneBit { what, value, bit, place, copies });
     } else if let Some((what, value)) = candidates_with_lone_bit(examined, registers) {
         found.push(Oddity::LoneBit { what, value });
+    }
+    found
+}
+
+/// Looks for a pointer and its repaired form in the memory of the dump. What lies on the stack below the fault is left out: there
+/// the handling of the fault keeps its own copies of the registers.
+fn copies(kernel: &Kernel<'_>, wrong: u64, right: u64, sp: Option<u64>) -> Copies {
+    let handling = kernel.stack().start..sp.unwrap_or(u64::MAX);
+    let memory = kernel.memory();
+    let mut found = Copies::None;
+    for range in memory.ranges() {
+        let start = range.address.0;
+        if handling.contains(&start) && kernel.stack().contains(&start) && range.length as u64 <= handling.end.saturating_sub(start) {
+            continue;
+        }
+        let skip = (start.wrapping_neg() % 8) as usize;
+        let words = memory.bytes_of(range).get(skip..).unwrap_or_default().chunks_exact(8);
+        for (index, word) in words.enumerate() {
+            let value = word.iter().rev().fold(0_u64, |value, &byte| (value << 8) | u64::from(byte));
+            if value != wrong && value != right {
+                continue;
+            }
+            let address = start + (skip + 8 * index) as u64;
+            if handling.contains(&address) && kernel.stack().contains(&address) {
+                continue;
+            }
+            if value == wrong {
+                return Copies::Wrong;
+            }
+            found = Copies::Right;
+        }
     }
     found
 }

@@ -67,6 +67,7 @@ pub fn analyze(dump: &Dump, path: &str, options: Options<'_>) -> Analysis {
 
     let mut case = Case {
         kernel: &kernel,
+        session: session.as_ref(),
         code: base_code,
         parameters,
         fault: fault::examine(&kernel, &start, base_code, &parameters),

@@ -233,6 +233,24 @@ impl<'a> Session<'a> {
         frame.inlined = lines.iter().filter(|line| line.inlined).filter_map(|line| line.function.clone()).collect();
     }
 
+    /// Where the code around an address differs from the image on disk: the byte's address, what the file has and what memory
+    /// has. Only the bytes that `around` gives are compared; `None` without an image.
+    pub(crate) fn code_differences(&self, around: std::ops::Range<u64>) -> Option<Vec<(u64, u8, u8)>> {
+        let place = self.kernel.modules.find(around.start)?;
+        let (file, _) = self.loaded(place.module)?.image.as_ref()?;
+        let length = usize::try_from(around.end.checked_sub(around.start)?).ok().filter(|&length| length <= 4096)?;
+        let (mut in_file, mut in_memory) = (vec![0; length], vec![0; length]);
+        let read = file.read(u32::try_from(place.offset).ok()?, &mut in_file);
+        self.kernel.memory().try_read_exact(VirtAddr(around.start), &mut in_memory).filter(|()| read == length)?;
+        let pairs = in_file.iter().zip(&in_memory).enumerate();
+        Some(
+            pairs
+                .filter(|(_, (file, memory))| file != memory)
+                .map(|(index, (&file, &memory))| (around.start + index as u64, file, memory))
+                .collect(),
+        )
+    }
+
     /// `module!Function+0x12` for an address, where it has a name.
     pub(crate) fn describe(&self, address: u64) -> Option<String> {
         let place = self.kernel.modules.find(address)?;

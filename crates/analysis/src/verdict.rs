@@ -17,7 +17,7 @@ pub(crate) fn verdict(case: &Case<'_>, known: Option<&BugCheck>, live: bool, sus
         let kind = if live { "live" } else { kind };
         return Verdict { kind: kind.into(), sentence: sentence.clone(), confidence: if certain { 0.97 } else { confidence } };
     }
-    let hardware = first.is_some_and(|first| first.family == "hardware" && first.confidence >= 0.5);
+    let hardware = first.is_some_and(|first| first.family == "hardware" && first.confidence >= 0.4);
     let kind = if live {
         "live"
     } else if hardware {
