@@ -13,7 +13,6 @@ const MAY_DEPEND_ON: &[(&str, &[&str])] = &[
     ("kernel", &["dump", "unwind"]),
     ("knowledge", &[]),
     ("whea", &[]),
-    ("symbols", &["dump"]),
     ("analysis", &["dump", "symbols", "unwind", "kernel", "knowledge", "whea"]),
     ("report", &["analysis", "knowledge"]),
     ("cli", &["analysis", "dump", "symbols", "knowledge", "report"]),
@@ -29,12 +28,15 @@ const FUZZED: &[(&str, &[&str])] = &[
     ("dump", &["dump", "context", "secondary"]),
     ("whea", &["cper"]),
     ("knowledge", &["explain"]),
-    ("symbols", &["symbol_index", "isf", "pdb"]),
+    ("symbols", &["symbol_index", "isf", "pdb", "symbol_path", "cabinet", "symbol_identity"]),
     ("unwind", &["unwind", "image"]),
 ];
 
 /// The only file with `unsafe` in it.
 const UNSAFE: &str = "crates/dump/src/map.rs";
+
+/// The only folder that may open connections, and the feature of its crate without which it is not compiled.
+const NETWORK: (&str, &str) = ("crates/symbols/src/server/", "network");
 
 /// Files longer than this hold more than one thing.
 const LONGEST: usize = 700;
@@ -98,6 +100,24 @@ fn unsafe_code_is_in_one_file() {
         }
     }
     assert!(wrong.is_empty(), "{wrong}");
+}
+
+#[test]
+fn network_code_is_in_one_folder_and_a_choice() {
+    let (folder, feature) = NETWORK;
+    let manifest: toml::Table = read("crates/symbols/Cargo.toml").parse().unwrap();
+    assert!(manifest["features"].get("default").is_none(), "nothing turns the network on by itself");
+    assert!(manifest["dependencies"]["ureq"]["optional"].as_bool().unwrap());
+    assert!(read(&format!("{folder}mod.rs")).contains(&format!("#[cfg(feature = \"{feature}\")]\nmod client;")));
+    let mut wrong = String::new();
+    for file in sources().filter(|file| !file.starts_with(folder)) {
+        for word in ["std::net", "TcpStream", "UdpSocket", "ureq::", "reqwest"] {
+            if read(&file).contains(word) {
+                writeln!(wrong, "{file}: {word}").unwrap();
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "network code outside {folder}:\n{wrong}");
 }
 
 #[test]

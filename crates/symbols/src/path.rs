@@ -238,6 +238,14 @@ pub(crate) fn share_host(path: &Path) -> Option<String> {
     rest.split('\\').next().filter(|host| !host.is_empty()).map(str::to_ascii_lowercase)
 }
 
+/// Whether a path has a Windows drive letter, on a system without them. Used as it is, it would become an odd folder wherever
+/// the program happens to run.
+pub(crate) fn is_foreign(path: &Path) -> bool {
+    let text = path.to_string_lossy();
+    let mut start = text.bytes();
+    !cfg!(windows) && start.next().is_some_and(|letter| letter.is_ascii_alphabetic()) && start.next() == Some(b':')
+}
+
 fn store_host(store: &Store) -> Option<String> {
     match store {
         Store::Default => None,

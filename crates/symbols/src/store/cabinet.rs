@@ -274,29 +274,52 @@ mod tests {
         assert!(matches!(unpack(&packed, "three"), Err(Fault::NotInside)));
     }
 
-    /// An LZX cabinet written by hand from the format's documents: one uncompressed LZX block.
-    #[test]
-    fn unpacks_lzx() {
-        let contents = b"Hello, world!\r\nSee you later!\r\n";
-        // The bits "no E8 translation", type 3, 24 bits of length, then padding to 16 bits: 16-bit units, high bit first.
-        let length = contents.len() as u32;
-        let bits = (0b0_011u32 << 28 | length << 4).to_be_bytes();
-        let mut data = vec![bits[1], bits[0], bits[3], bits[2]];
-        for repeated_offset in [1u32, 1, 1] {
-            data.extend(repeated_offset.to_le_bytes());
-        }
-        data.extend_from_slice(contents);
-        let mut packed = cabinet(CompressionType::None, &[("x", contents)]);
-        let folder = 36;
-        let block = Fields(&packed).size(folder).unwrap();
-        packed[folder + 6..folder + 8].copy_from_slice(&(3u16 | 15 << 8).to_le_bytes());
+    /// A cabinet with one LZX block of these bytes, without a checksum.
+    fn lzx_cabinet(data: &[u8], unpacked: usize) -> Vec<u8> {
+        const FOLDER: usize = 36;
+        let mut packed = cabinet(CompressionType::None, &[("x", &vec![0; unpacked])]);
+        let block = Fields(&packed).size(FOLDER).unwrap();
+        packed[FOLDER + 6..FOLDER + 8].copy_from_slice(&(3u16 | 15 << 8).to_le_bytes());
         packed.truncate(block);
         packed.extend(0u32.to_le_bytes());
         packed.extend((data.len() as u16).to_le_bytes());
-        packed.extend((contents.len() as u16).to_le_bytes());
+        packed.extend((unpacked as u16).to_le_bytes());
         packed.extend(data);
-        assert_eq!(unpack(&packed, "x").unwrap(), contents);
+        packed
     }
+
+    /// One uncompressed LZX block, written by hand from the format's documents.
+    fn lzx_block(contents: &[u8]) -> Vec<u8> {
+        // The bits "no E8 translation", type 3, 24 bits of length, then padding to 16 bits: 16-bit units, high bit first.
+        let bits = (0b0_011u32 << 28 | (contents.len() as u32) << 4).to_be_bytes();
+        let mut data = vec![bits[1], bits[0], bits[3], bits[2]];
+        data.extend([1u32, 1, 1].into_iter().flat_map(u32::to_le_bytes));
+        data.extend_from_slice(contents);
+        data
+    }
+
+    #[test]
+    fn unpacks_lzx() {
+        let contents = b"Hello, world!\r\nSee you later!\r\n";
+        assert_eq!(unpack(&lzx_cabinet(&lzx_block(contents), contents.len()), "x").unwrap(), contents);
+    }
+
+    #[test]
+    fn random_lzx_data_never_panics() {
+        let mut state = 5u64;
+        let mut random = || {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            (state >> 33) as usize
+        };
+        for round in 0..ROUNDS {
+            let mut data: Vec<u8> = (0..40 + random() % 400).map(|_| random() as u8).collect();
+            // Block types 1 to 3, so that most of it is not refused at once.
+            data[1] = (data[1] & 0x0f) | ((1 + round % 3) << 4) as u8;
+            let _ = unpack(&lzx_cabinet(&data, 1 + random() % 32_768), "x");
+        }
+    }
+
+    const ROUNDS: usize = 300;
 
     #[test]
     fn damage_is_an_error_and_never_a_panic() {

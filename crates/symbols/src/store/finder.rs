@@ -3,9 +3,10 @@
 use super::layout::{Candidate, Folder};
 use super::pointer::{MAX_POINTER, Pointer};
 use super::{Container, Entry, Settings, StoreError, check, expand};
-use crate::path::{Element, MICROSOFT, ServerUrl, Store, SymbolPath, share_host};
+use crate::path::{Element, MICROSOFT, ServerUrl, Store, SymbolPath, is_foreign, share_host};
 use crate::request::Request;
 use crate::server::{Failure, Policy, Progress};
+use bugcheck_dump::Note;
 use std::fmt;
 use std::fs::File;
 use std::io::Read;
@@ -126,6 +127,7 @@ pub struct Finder {
     images: Vec<Step>,
     symbol_path: SymbolPath,
     settings: Settings,
+    notes: Vec<Note>,
     #[cfg(feature = "network")]
     client: OnceLock<crate::server::Client>,
 }
@@ -134,15 +136,23 @@ impl Finder {
     /// A search along these paths. Images are looked for along the image path first, then along the symbol path.
     #[must_use]
     pub fn new(symbol_path: &SymbolPath, image_path: &SymbolPath, settings: Settings) -> Self {
-        let default_cache = settings.default_cache.as_deref();
+        let mut notes = Vec::new();
+        let (symbols, images) = (steps(symbol_path, &settings, &mut notes), steps(image_path, &settings, &mut notes));
         Self {
-            symbols: steps(symbol_path, default_cache),
-            images: steps(image_path, default_cache),
+            symbols,
+            images,
             symbol_path: symbol_path.clone(),
+            notes,
             settings,
             #[cfg(feature = "network")]
             client: OnceLock::new(),
         }
+    }
+
+    /// What of the paths cannot be used on this system.
+    #[must_use]
+    pub fn notes(&self) -> &[Note] {
+        &self.notes
     }
 
     /// Looks for one file; with the network on, also at servers.
@@ -153,7 +163,8 @@ impl Finder {
         self.search(request, self.settings.policy, &|_| ControlFlow::Continue(()))
     }
 
-    /// What is there already: the same search for each, without any network.
+    /// What is there already: the same search for each, without any network. Packed files that are found are unpacked into the
+    /// cache.
     #[must_use]
     pub fn check(&self, requests: &[Request]) -> Vec<Lookup> {
         requests.iter().map(|request| self.search(request, Policy { online: false }, &|_| ControlFlow::Continue(()))).collect()
@@ -296,7 +307,9 @@ impl Search<'_> {
     fn on_disk(&mut self, folder: &Folder, candidates: Vec<Candidate>, step: &Step, copy: bool) -> Option<Found> {
         let keep: &[PathBuf] = if copy { &step.keep } else { &[] };
         if self.is_off(folder.root()) {
-            return self.reason(folder.root().display().to_string(), Why::Offline);
+            let mount = "a share of Windows can be searched on Windows, or where it is mounted; name that folder";
+            let why = if self.policy.online { Why::Says(mount.to_owned()) } else { Why::Offline };
+            return self.reason(folder.root().display().to_string(), why);
         }
         candidates.into_iter().find_map(|candidate| {
             let (path, container) = match candidate {
@@ -392,62 +405,62 @@ impl Search<'_> {
         keep.iter().rev().find(|root| !self.is_off(root)).or(self.settings.default_cache.as_ref()).cloned()
     }
 
-    /// Whether a path is on the network, which may not be used.
+    /// Whether a path is a share that may not be used, or that only Windows could reach.
     fn is_off(&self, path: &Path) -> bool {
-        !self.policy.online && share_host(path).is_some()
+        share_host(path).is_some() && !(self.policy.online && cfg!(windows))
     }
 }
 
-/// Unrolls a path: which places are searched, and where what they give is kept.
-fn steps(path: &SymbolPath, default_cache: Option<&Path>) -> Vec<Step> {
+/// Unrolls a path: which places are searched, and where what they give is kept. Folders with drive letters are left out where
+/// there are none; the default cache stands in for those that keep files.
+fn steps(path: &SymbolPath, settings: &Settings, notes: &mut Vec<Note>) -> Vec<Step> {
     let mut steps = Vec::new();
     let mut caches: Vec<PathBuf> = Vec::new();
-    let store = |root: &Path, keep: &[PathBuf]| Step { place: Place::Store(Folder::new(root.to_owned())), keep: keep.to_vec() };
+    let mut usable = |folder: &PathBuf| {
+        let foreign = is_foreign(folder);
+        if foreign {
+            notes.push(Note::warning(format!("'{}' is a folder of Windows and is not searched here", folder.display()), None));
+        }
+        (!foreign).then(|| folder.clone())
+    };
+    let default_cache = || settings.default_cache.clone();
     for element in path.elements() {
         match element {
             Element::Folder(folder) => {
-                steps.push(Step { place: Place::Folder(Folder::new(folder.clone())), keep: caches.clone() });
+                let folder = usable(folder).map(|folder| Place::Folder(Folder::new(folder)));
+                steps.extend(folder.map(|place| Step { place, keep: caches.clone() }));
             }
             Element::Cache(folder) => {
-                if let Some(root) = folder.as_deref().or(default_cache) {
-                    steps.push(store(root, &caches));
-                    caches.push(root.to_owned());
+                if let Some(root) = folder.as_ref().and_then(&mut usable).or_else(default_cache) {
+                    add_store(root, &mut caches, &mut steps);
                 }
             }
-            Element::Server(stores) => chain(stores, default_cache, &caches, &mut steps, store),
+            Element::Server(stores) => {
+                let mut keep = caches.clone();
+                for store in stores {
+                    let root = match store {
+                        Store::Default => default_cache(),
+                        Store::Folder(folder) => usable(folder).or_else(default_cache),
+                        Store::Http(_) if keep.is_empty() => default_cache(),
+                        Store::Http(_) => None,
+                    };
+                    if let Some(root) = root {
+                        add_store(root, &mut keep, &mut steps);
+                    }
+                    if let Store::Http(server) = store {
+                        steps.push(Step { place: Place::Server(server.clone()), keep: keep.clone() });
+                    }
+                }
+            }
         }
     }
     steps
 }
 
-fn chain(
-    stores: &[Store],
-    default_cache: Option<&Path>,
-    caches: &[PathBuf],
-    steps: &mut Vec<Step>,
-    store: impl Fn(&Path, &[PathBuf]) -> Step,
-) {
-    let mut keep = caches.to_vec();
-    let add = |root: &Path, keep: &mut Vec<PathBuf>, steps: &mut Vec<Step>| {
-        if !keep.iter().any(|kept| kept == root) {
-            steps.push(store(root, keep));
-            keep.push(root.to_owned());
-        }
-    };
-    for part in stores {
-        match part {
-            Store::Default => {
-                if let Some(root) = default_cache {
-                    add(root, &mut keep, steps);
-                }
-            }
-            Store::Folder(folder) => add(folder, &mut keep, steps),
-            Store::Http(server) => {
-                if let Some(root) = default_cache.filter(|_| keep.is_empty()) {
-                    add(root, &mut keep, steps);
-                }
-                steps.push(Step { place: Place::Server(server.clone()), keep: keep.clone() });
-            }
-        }
+/// Searches a store, and keeps there what is found further on; once.
+fn add_store(root: PathBuf, keep: &mut Vec<PathBuf>, steps: &mut Vec<Step>) {
+    if !keep.contains(&root) {
+        steps.push(Step { place: Place::Store(Folder::new(root.clone())), keep: keep.clone() });
+        keep.push(root);
     }
 }

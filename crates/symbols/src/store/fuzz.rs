@@ -1,6 +1,7 @@
 //! Entries for fuzzing: each takes any bytes and must return.
 
 use super::cabinet::Member;
+use super::identity::check_bytes;
 use super::pointer::Pointer;
 use crate::manifest::Manifest;
 use crate::path::{Config, SymbolPath};
@@ -52,4 +53,11 @@ pub fn name(bytes: &[u8]) -> Option<Request> {
     let joined = std::path::Path::new("store").join(name.as_str());
     assert_eq!(joined.components().count(), 2, "{joined:?} leaves the store");
     Request::from_key(name, "000000121000")
+}
+
+/// A PDB (in either container) or image that is to prove its identity.
+#[must_use]
+pub fn identity(bytes: &[u8]) -> bool {
+    let requests = [Request::pdb("x.pdb", crate::Guid(1), 1), Request::image("x.sys", 1, 1)];
+    requests.into_iter().flatten().any(|request| check_bytes(bytes, &request).is_ok())
 }

@@ -3,6 +3,7 @@
 //! PDB: MSF container, streams 1 (PDB information) and 3 (DBI), as described in LLVM's "The PDB File Format" and in
 //! microsoft/pdb-rs (`docs/pdb/msf.md`, `pdb_stream.md`, `dbi_stream.md`, `msfz.md`). Image: "PE Format", Microsoft Learn.
 
+use super::msfz::{self, Msfz};
 use crate::request::{Guid, Request};
 use bugcheck_dump::{Fields, FileBytes};
 use std::path::Path;
@@ -17,7 +18,6 @@ pub enum Container {
 }
 
 const MSF: &[u8] = b"Microsoft C/C++ MSF 7.00\r\n\x1aDS\0\0\0";
-const MSFZ: &[u8] = b"Microsoft MSFZ Container\r\n\x1aALD\0\0";
 /// Larger tables than this are no honest PDB's.
 const MAX_TABLE: usize = 256 << 20;
 
@@ -27,9 +27,14 @@ const MAX_TABLE: usize = 256 << 20;
 /// In words, what the file is instead.
 pub fn check(path: &Path, request: &Request) -> Result<Container, String> {
     let bytes = FileBytes::open(path).map_err(|error| format!("cannot open {}: {error}", path.display()))?;
+    check_bytes(&bytes, request)
+}
+
+/// The same for bytes in memory.
+pub(super) fn check_bytes(bytes: &[u8], request: &Request) -> Result<Container, String> {
     match request {
-        Request::Pdb { guid, age, .. } => check_pdb(&bytes, path, *guid, *age),
-        Request::Image { timestamp, size_of_image, .. } => check_image(&bytes, *timestamp, *size_of_image).map(|()| Container::Plain),
+        Request::Pdb { guid, age, .. } => check_pdb(bytes, *guid, *age),
+        Request::Image { timestamp, size_of_image, .. } => check_image(bytes, *timestamp, *size_of_image).map(|()| Container::Plain),
     }
 }
 
@@ -40,11 +45,11 @@ struct PdbIdentity {
     dbi_age: Option<u32>,
 }
 
-fn check_pdb(bytes: &[u8], path: &Path, guid: Guid, age: u32) -> Result<Container, String> {
+fn check_pdb(bytes: &[u8], guid: Guid, age: u32) -> Result<Container, String> {
     let (identity, container) = if bytes.starts_with(MSF) {
         (msf(Fields(bytes))?, Container::Plain)
-    } else if bytes.starts_with(MSFZ) {
-        (msfz(Fields(bytes), path)?, Container::Msfz)
+    } else if bytes.starts_with(msfz::SIGNATURE) {
+        (compressed(Fields(bytes))?, Container::Msfz)
     } else {
         return Err(format!("it is no PDB: {}", beginning(bytes)));
     };
@@ -124,37 +129,12 @@ fn identity(information: Fields, dbi: Option<Fields>) -> Option<PdbIdentity> {
     Some(PdbIdentity { guid: Guid::from_bytes(guid), age: information.u32(8)?, dbi_age: dbi.and_then(|dbi| dbi.u32(8)) })
 }
 
-/// The tables of an MSFZ file are measured here before the library that reads them allocates anything.
-fn msfz(file: Fields, path: &Path) -> Result<PdbIdentity, String> {
-    measure_msfz(file).ok_or("it is a damaged or cut MSFZ file: its tables lead outside the file")?;
-    let damaged = |error: &dyn std::fmt::Display| format!("it is a damaged MSFZ file: {error}");
-    let opened = ms_pdb_msfz::Msfz::open(path).map_err(|error| damaged(&error))?;
-    let start = |stream: u32, length: usize| {
-        let mut bytes = vec![0; length];
-        let mut reader = opened.get_stream_reader(stream).map_err(|error| damaged(&error))?;
-        std::io::Read::read_exact(&mut reader, &mut bytes).map_err(|error| damaged(&error))?;
-        Ok::<_, String>(bytes)
-    };
-    let information = start(1, 28)?;
-    let dbi = start(3, 12).ok();
-    identity(Fields(&information), dbi.as_deref().map(Fields)).ok_or_else(|| "it is a damaged MSFZ file".to_owned())
-}
-
-fn measure_msfz(file: Fields) -> Option<()> {
-    const MAX_CHUNK: usize = 64 << 20;
-    let place = |at: usize| file.u64(at).and_then(|offset| usize::try_from(offset).ok());
-    file.bytes(place(40)?, file.size(64)?)?;
-    file.size(68).filter(|&size| size <= MAX_TABLE)?;
-    file.size(56).filter(|&streams| streams <= 1 << 20)?;
-    let chunks = file.size(72)?;
-    let table = Fields(file.bytes(place(48)?, chunks.checked_mul(20)?)?);
-    for chunk in 0..chunks {
-        let at = chunk.checked_mul(20)?;
-        let offset = usize::try_from(table.u64(at)?).ok()?;
-        file.bytes(offset, table.size(at.checked_add(12)?)?)?;
-        table.size(at.checked_add(16)?).filter(|&size| size <= MAX_CHUNK)?;
-    }
-    Some(())
+fn compressed(file: Fields) -> Result<PdbIdentity, String> {
+    let damaged = || "it is a damaged or cut MSFZ file".to_owned();
+    let opened = Msfz::open(file).ok_or_else(damaged)?;
+    let information = opened.start(1, 28).ok_or_else(damaged)?;
+    let dbi = opened.start(3, 12);
+    identity(Fields(&information), dbi.as_deref().map(Fields)).ok_or_else(damaged)
 }
 
 fn check_image(bytes: &[u8], timestamp: u32, size_of_image: u32) -> Result<(), String> {

@@ -10,6 +10,7 @@ mod fresh;
 pub mod fuzz;
 mod identity;
 mod layout;
+mod msfz;
 mod pointer;
 
 pub use finder::{Finder, Found, Lookup, Missing, OnProgress, Origin, Reason, Why};
@@ -24,7 +25,7 @@ pub(crate) use identity::check;
 #[cfg(feature = "network")]
 pub(crate) use layout::two_letters;
 #[cfg(feature = "network")]
-pub(crate) use pointer::MAX_POINTER;
+pub(crate) use pointer::{MAX_POINTER, plain};
 
 use crate::server::{Policy, Transfer};
 use std::io;

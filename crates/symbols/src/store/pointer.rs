@@ -28,7 +28,7 @@ impl Pointer {
             _ => String::from_utf8_lossy(bytes).into_owned(),
         };
         let line = text.split(['\r', '\n', '\0', '\u{fffd}']).next().unwrap_or_default().trim();
-        let line: String = line.chars().filter(|c| !c.is_control()).collect();
+        let line = plain(line);
         let prefixed = |prefix: &str| {
             line.get(..prefix.len())
                 .filter(|start| start.eq_ignore_ascii_case(prefix))
@@ -43,6 +43,11 @@ impl Pointer {
     }
 }
 
+/// Text from elsewhere without anything that could steer a terminal or hide: letters and digits of any script, and printable ASCII.
+pub(crate) fn plain(text: &str) -> String {
+    text.chars().filter(|&c| c.is_ascii_graphic() || c == ' ' || c.is_alphanumeric()).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -53,7 +58,7 @@ mod tests {
         assert_eq!(Pointer::parse(b"PATH:\\\\server\\share\\x.pdb\r\n"), path(r"\\server\share\x.pdb"));
         assert_eq!(Pointer::parse(b"path: /a/x.pdb\nmore"), path("/a/x.pdb"));
         assert_eq!(Pointer::parse(b"C:\\a\\x.pdb"), path(r"C:\a\x.pdb"));
-        assert_eq!(Pointer::parse(b"MSG: not kept\n"), Some(Pointer::Message("not kept".to_owned())));
+        assert_eq!(Pointer::parse("MSG: not\u{1b} \u{202e}kept\n".as_bytes()), Some(Pointer::Message("not kept".to_owned())));
         let wide: Vec<u8> = [0xff, 0xfe].into_iter().chain("PATH:/x".encode_utf16().flat_map(u16::to_le_bytes)).collect();
         assert_eq!(Pointer::parse(&wide), path("/x"));
         assert_eq!(Pointer::parse(b""), None);
