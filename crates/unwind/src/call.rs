@@ -40,6 +40,21 @@ pub fn call_before(stack: &dyn Stack, arch: Arch, address: u64) -> CallBefore {
     if arch == Arch::Arm64 && !address.is_multiple_of(4) { CallBefore::Absent } else { CallBefore::Unknown }
 }
 
+/// Where the call before a return address goes, if its code is there and says so.
+pub(crate) fn direct_target(stack: &dyn Stack, arch: Arch, address: u64) -> Option<u64> {
+    if arch == Arch::Arm64 {
+        let mut code = [0; 4];
+        let at = address.wrapping_sub(4);
+        let instruction = (stack.read(at, &mut code) == code.len()).then(|| u32::from_le_bytes(code))?;
+        // The 26-bit distance in instructions, its sign at the top.
+        let distance = i64::from((instruction << 6).cast_signed() >> 4);
+        return (instruction & 0xfc00_0000 == 0x9400_0000).then(|| at.wrapping_add_signed(distance));
+    }
+    let mut code = [0; 5];
+    let [0xe8, a, b, c, d] = (stack.read(address.wrapping_sub(5), &mut code) == code.len()).then_some(code)? else { return None };
+    Some(address.wrapping_add_signed(i32::from_le_bytes([a, b, c, d]).into()))
+}
+
 /// BL, BLR and the authenticated BLRAA family (Arm Architecture Reference Manual).
 fn is_arm64_call(code: [u8; LONGEST]) -> bool {
     let [_, _, _, _, a, b, c, d] = code;
@@ -146,6 +161,16 @@ mod tests {
         assert_eq!(after(Arch::Arm64, &0x9400_0010_u32.to_le_bytes()), CallBefore::Seen); // bl
         assert_eq!(after(Arch::Arm64, &0xd63f_0100_u32.to_le_bytes()), CallBefore::Seen); // blr x8
         assert_eq!(after(Arch::Arm64, &0xd73f_0910_u32.to_le_bytes()), CallBefore::Seen); // blraa x8, x16
+    }
+
+    #[test]
+    fn direct_calls_say_where_they_go() {
+        let target = |arch, code: &[u8]| direct_target(&Code(code.to_vec()), arch, 0x1000 + code.len() as u64);
+        assert_eq!(target(Arch::X64, &[0xe8, 0xf0, 0xff, 0xff, 0xff]), Some(0xff5));
+        assert_eq!(target(Arch::X64, &[0x90, 0xff, 0x15, 0, 0, 0, 0]), None);
+        assert_eq!(target(Arch::Arm64, &0x9400_0010_u32.to_le_bytes()), Some(0x1040));
+        assert_eq!(target(Arch::Arm64, &0x97ff_ffff_u32.to_le_bytes()), Some(0xffc));
+        assert_eq!(target(Arch::Arm64, &0xd63f_0100_u32.to_le_bytes()), None);
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! One step up a stack by an image's own unwind data, whatever the processor.
 
+use crate::call::direct_target;
 use crate::{CallBefore, Context, Image, Images, MachineFrame, Stack, arm64, x64, x86};
 use bugcheck_dump::Arch;
 
@@ -58,6 +59,9 @@ pub enum Break {
     /// The return address cannot be code.
     #[error("the return address {0:#x} is not in code")]
     NotCode(u64),
+    /// The call before the return address goes to a function, and the frame that it should have called is another one's.
+    #[error("the call before {0:#x} goes to another function")]
+    OtherFunction(u64),
     /// The code before the return address is no call.
     #[error("no call before the return address {0:#x}")]
     NoCall(u64),
@@ -149,4 +153,26 @@ pub(crate) fn judge(stack: &dyn Stack, from: &Context, position: Position, calle
         return Err(Break::NoCall(ip));
     }
     Ok(call)
+}
+
+/// A frame that a scan found may be one of an earlier call; then the call before the return address that its unwind data leads
+/// to goes to some other function. (So do calls of functions that end in a jump to the frame's: those are found by scan.)
+pub(crate) fn confirm(stack: &dyn Stack, images: &dyn Images, scanned: u64, caller: &Caller) -> Result<(), Break> {
+    let arch = caller.context.arch();
+    let begin = |address: u64| {
+        let image = images.image_at(address)?;
+        let rva = image.rva(address)?;
+        let begin = match arch {
+            Arch::X64 => x64::function_begin(&image, rva)?,
+            Arch::Arm64 => arm64::function_begin(&image, rva)?,
+            Arch::X86 => return None,
+        };
+        Some(image.base + u64::from(begin))
+    };
+    let ip = caller.context.ip().unwrap_or(0);
+    let functions = || Some((begin(scanned)?, begin(direct_target(stack, arch, ip)?)?));
+    match functions() {
+        Some((frame, called)) if caller.machine_frame.is_none() && frame != called => Err(Break::OtherFunction(ip)),
+        _ => Ok(()),
+    }
 }

@@ -77,6 +77,13 @@ impl Machine {
         BASE + u64::from(rva)
     }
 
+    /// Code with a call of `target` before `rva` (x64).
+    pub fn call_of(&mut self, target: u32, rva: u32) -> u64 {
+        let [a, b, c, d] = target.wrapping_sub(rva).to_le_bytes();
+        self.image_bytes(rva - 8, &[0x90, 0x90, 0x90, 0xe8, a, b, c, d]);
+        BASE + u64::from(rva)
+    }
+
     pub fn context(&self, rva: u32, sp: u64) -> Context {
         let mut context = Context::new(self.arch);
         context.set_ip(BASE + u64::from(rva));

@@ -1,7 +1,7 @@
 //! The way up a whole stack: unwind data where there is some, frame pointers and scanning where there is none.
 
 use crate::scan::{next_candidate, saved_pair};
-use crate::step::{judge, step};
+use crate::step::{confirm, judge, step};
 use crate::{Break, CallBefore, Context, Frame, Images, MOST_FRAMES, Position, Stack, Trust};
 use bugcheck_dump::Arch;
 
@@ -109,6 +109,9 @@ fn by_unwind_data(
         return Ok(Err(End::Bottom));
     }
     let call = judge(stack, &current.context, current.position, &caller)?;
+    if current.frame.trust == Trust::Scan {
+        confirm(stack, images, current.frame.ip.wrapping_sub(1), &caller)?;
+    }
     let (ip, sp) = (caller.context.ip().unwrap_or(0), caller.context.sp().unwrap_or(0));
     let trust = if caller.guessed { Trust::Scan } else { Trust::Unwind };
     let frame = Frame { ip, sp, trust, call };
@@ -228,13 +231,25 @@ mod tests {
     #[test]
     fn a_broken_frame_says_why_and_scanning_goes_on_from_it() {
         let mut machine = machine();
-        let (outer, inner) = (machine.call_before(0x1800), machine.call_before(0x2800));
+        let (outer, inner) = (machine.call_of(0x2000, 0x1800), machine.call_before(0x2800));
         // The return address of inner was overwritten.
         machine.words(STACK, &[0, 0, 0, 0, 0x4141_4141_4141_4141, inner, 0, 0, 0, 0, outer, 7, 0]);
         let walk = unwind(&machine, &machine, &machine.context(0x2100, STACK));
         assert_eq!(ips(&walk), [(0x2100, Trust::Context), (0x2800, Trust::Scan), (0x1800, Trust::Unwind)]);
         assert_eq!(walk.frames[0].broken, Some(Break::NotCode(0x4141_4141_4141_4141)));
         assert_eq!(walk.frames[1].broken, None);
+        assert_eq!(walk.end, End::Bottom);
+    }
+
+    #[test]
+    fn what_an_earlier_call_left_behind_does_not_hide_the_frame_behind_it() {
+        let mut machine = machine();
+        // Something called inner once, but the return address above that frame follows a call of outer.
+        let (stale, inner, outer) = (machine.call_before(0x2900), machine.call_before(0x2800), machine.call_of(0x1000, 0x1800));
+        machine.words(STACK, &[0, 0, 0, 0, 1, stale, 0, 0, inner, 0, outer, 7, 0]);
+        let walk = unwind(&machine, &machine, &machine.context(0x2100, STACK));
+        assert_eq!(ips(&walk), [(0x2100, Trust::Context), (0x2900, Trust::Scan), (0x2800, Trust::Scan), (0x1800, Trust::Scan)]);
+        assert_eq!(walk.frames[1].broken, Some(Break::OtherFunction(outer)));
         assert_eq!(walk.end, End::Bottom);
     }
 

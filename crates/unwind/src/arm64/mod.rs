@@ -40,6 +40,11 @@ impl Function {
     }
 }
 
+/// Where the function begins that a relative address lies in; parts of functions count as functions.
+pub(crate) fn function_begin(image: &Image<'_>, rva: u32) -> Option<u32> {
+    Some(Function::read(image, entry_before(image, ENTRY, rva).ok()??).ok()?.begin)
+}
+
 pub(crate) fn unwind(stack: &dyn Stack, image: &Image<'_>, callee: &Context, position: Position) -> Result<Caller, Break> {
     let ip = callee.ip().ok_or(Break::UnknownRegister("pc"))?;
     // Behind a call, what counts is where the call is.

@@ -70,6 +70,11 @@ impl Function {
     }
 }
 
+/// Where the function begins that a relative address lies in.
+pub(crate) fn function_begin(image: &Image<'_>, rva: u32) -> Option<u32> {
+    Function::find(image, rva).ok()??.primary(image).ok()
+}
+
 pub(crate) fn unwind(stack: &dyn Stack, image: &Image<'_>, callee: &Context, position: Position) -> Result<Caller, Break> {
     let ip = callee.ip().ok_or(Break::UnknownRegister("rip"))?;
     let rva = image.rva(ip).ok_or(Break::NoImage(ip)).or_else(|reason| match position {
