@@ -1,6 +1,7 @@
 //! Which memory a small dump keeps: what Windows keeps (the code at the fault, what registers point to, what the parameters
 //! name, a few of the kernel's variables), as pieces that do not overlap.
 
+use crate::guest::Guest;
 use crate::image::Prepared;
 use crate::kernel::Crash;
 use std::collections::BTreeMap;
@@ -34,6 +35,14 @@ impl Ranges {
         self.0.insert(start, end);
     }
 
+    /// What lies around an address, if it is mapped; not into the page before or after, which may be somebody else's.
+    fn around(&mut self, guest: &Guest, at: u64, (before, after): (u64, u64)) {
+        if at > 0x1000 && guest.physical(at).is_some() {
+            let page = at & !0xfff;
+            self.add(at.saturating_sub(before).max(page) & !7, (at + after).min(page + 0x1000) & !7);
+        }
+    }
+
     fn remove(&mut self, start: u64, end: u64) {
         let inside: Vec<(u64, u64)> = self.0.range(..end).filter(|&(_, &known_end)| known_end > start).map(|(&a, &b)| (a, b)).collect();
         for (known, known_end) in inside {
@@ -50,38 +59,38 @@ impl Ranges {
 pub(crate) fn blocks(crash: &Crash, prepared: &Prepared) -> Vec<(u64, Vec<u8>)> {
     let guest = &prepared.guest;
     let mut ranges = Ranges::default();
-    let mut around = |at: u64, (before, after): (u64, u64)| {
-        if at > 0x1000 && guest.physical(at).is_some() {
-            // Not into the page before or after: it may be somebody else's.
-            let page = at & !0xfff;
-            ranges.add(at.saturating_sub(before).max(page) & !7, (at + after).min(page + 0x1000) & !7);
-        }
-    };
     for offset in CONTEXT_REGISTERS.step_by(8) {
-        around(crash.register(offset), AROUND_POINTER);
+        ranges.around(guest, crash.register(offset), AROUND_POINTER);
     }
     if let Some(frame) = crash.trap_frame {
-        around(frame, (0x20, 0x190));
+        ranges.around(guest, frame, (0x20, 0x190));
         for offset in FRAME_REGISTERS {
-            around(guest.u64(frame + offset), AROUND_POINTER);
+            ranges.around(guest, guest.u64(frame + offset), AROUND_POINTER);
         }
-        around(guest.u64(frame + RIP_IN_FRAME), (0x1000, 0x1000));
-        around(guest.u64(frame + RSP_IN_FRAME), (0x1000, 0x1000));
+        ranges.around(guest, guest.u64(frame + RIP_IN_FRAME), (0x1000, 0x1000));
+        ranges.around(guest, guest.u64(frame + RSP_IN_FRAME), (0x1000, 0x1000));
+        // A double fault is handled on a stack of its own; the one that overflowed is what matters.
+        let sp = guest.u64(frame + RSP_IN_FRAME);
+        if !own_stack(crash) && (crash.stack_limit.saturating_sub(0x1000)..crash.stack_base).contains(&sp) {
+            ranges.add(sp.max(crash.stack_limit), crash.stack_base);
+        }
     }
     for &address in &crash.true_stack {
-        around(address, AROUND_RETURN);
+        ranges.around(guest, address, AROUND_RETURN);
     }
     for parameter in crash.parameters {
-        around(parameter, AROUND_POINTER);
+        ranges.around(guest, parameter, AROUND_POINTER);
     }
     for (name, size) in [("NtBuildLab", 0x40), ("KiProcessorBlock", 8), ("KiBugCheckData", 0x28)] {
-        around(prepared.symbol(name), (0, size));
+        ranges.around(guest, prepared.symbol(name), (0, size));
     }
     for (at, size) in objects(crash, prepared) {
         ranges.add(at, at + size);
     }
     // What has a place of its own in the dump.
-    ranges.remove(crash.register(0x98).max(crash.stack_limit), crash.stack_base);
+    if own_stack(crash) {
+        ranges.remove(crash.register(0x98), crash.stack_base);
+    }
     for (at, bytes) in [&crash.process, &crash.thread] {
         ranges.remove(*at, at + bytes.len() as u64);
     }
@@ -95,6 +104,11 @@ pub(crate) fn blocks(crash: &Crash, prepared: &Prepared) -> Vec<(u64, Vec<u8>)> 
         .map(|(&start, &end)| (start, guest.read(start, usize::try_from(end - start).unwrap())))
         .filter(|(_, b)| !b.is_empty())
         .collect()
+}
+
+/// True if the bug check was raised on the thread's own stack.
+pub(crate) fn own_stack(crash: &Crash) -> bool {
+    (crash.stack_limit..crash.stack_base).contains(&crash.register(0x98))
 }
 
 /// The objects that parameters name: for a power failure the request, the device stack with its drivers, and the triage block.

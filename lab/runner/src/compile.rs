@@ -55,8 +55,9 @@ pub(crate) fn everything(_tools: &Tools, sources: &Path, bin: &Path) -> Built {
     let built = Built { bin: bin.to_owned(), sources: sources.to_owned() };
     boot_loader(&built);
     kernel(&built);
+    let support = compile(&built, &sources.join("drivers/support/gs.c"), &[]);
     for driver in files(&sources.join("drivers"), "c") {
-        image_of(&built, &driver);
+        image_of(&built, &driver, &support);
     }
     built
 }
@@ -104,16 +105,21 @@ fn kernel(built: &Built) {
     });
     let objects: Vec<PathBuf> = c.chain(s).collect();
     let mut link = Tools::llvm("lld-link");
-    link.current_dir(&built.bin).args(LINK).args(["/pdb:ntkrnlmp.pdb", "/pdbaltpath:ntkrnlmp.pdb", "/entry:KiSystemStartup"]);
+    link.current_dir(&built.bin).args(LINK).args([
+        "/pdb:ntkrnlmp.pdb",
+        "/pdbaltpath:ntkrnlmp.pdb",
+        "/entry:KiSystemStartup",
+        "/export:KeBugCheckEx",
+    ]);
     link.args(["/out:ntoskrnl.exe", "/implib:ntoskrnl.lib"]).args(objects.iter().map(|object| object.file_name().unwrap()));
     run(&mut link);
 }
 
-fn image_of(built: &Built, source: &Path) {
+fn image_of(built: &Built, source: &Path, support: &Path) {
     let name = source.file_stem().unwrap().to_string_lossy().into_owned();
-    let object = compile(built, source, &[]);
+    let object = compile(built, source, &["-fstack-protector"]);
     let mut link = Tools::llvm("lld-link");
-    link.current_dir(&built.bin).args(LINK).args(["/driver", "/entry:DriverEntry"]);
+    link.current_dir(&built.bin).args(LINK).args(["/driver", "/entry:GsDriverEntry"]);
     link.args([format!("/pdb:{name}.pdb"), format!("/pdbaltpath:{name}.pdb"), format!("/out:{name}.sys")]);
-    run(link.arg(object.file_name().unwrap()).arg("ntoskrnl.lib"));
+    run(link.args([&object, support].map(|object| object.file_name().unwrap())).arg("ntoskrnl.lib"));
 }

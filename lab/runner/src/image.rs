@@ -30,6 +30,13 @@ pub(crate) struct Module {
     exports: BTreeMap<String, u64>,
 }
 
+impl Module {
+    /// The address of something that it exports.
+    pub(crate) fn export(&self, name: &str) -> Option<u64> {
+        self.exports.get(name).copied()
+    }
+}
+
 /// Memory with everything in it.
 #[derive(Debug)]
 pub(crate) struct Prepared {

@@ -36,7 +36,7 @@ pub(crate) struct Crash {
     pub modules: Vec<ListedModule>,
     /// Name, start, end.
     pub unloaded: Vec<(String, u64, u64)>,
-    /// Return addresses from KeBugCheckEx outwards, walked by the kernel itself.
+    /// KeBugCheckEx and the return addresses from there outwards to the end of the kernel's part, walked by the kernel itself.
     pub true_stack: Vec<u64>,
     /// The trap frame of the trap that was taken last, if any was.
     pub trap_frame: Option<u64>,
@@ -63,7 +63,7 @@ impl Crash {
             stack_limit: guest.u64(thread + 0x30),
             modules: modules(guest, prepared.symbol("PsLoadedModuleList")),
             unloaded: unloaded(guest, prepared),
-            true_stack: (0..64).map(|index| guest.u64(true_stack + 8 * index)).take_while(|&address| address != 0).collect(),
+            true_stack: (0..64).map(|index| guest.u64(true_stack + 8 * index)).take_while(|&address| address >> 47 == 0x1_ffff).collect(),
             trap_frame: Some(trap_frame).filter(|&at| at != 0),
         }
     }

@@ -2,7 +2,10 @@
 
 use crate::guest::RAM;
 use crate::image::Prepared;
+use crate::injection;
+use crate::stories::Injection;
 use crate::tools::Tools;
+use bugcheck_synth::Injected;
 use serde_json::{Value, json};
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::os::unix::net::UnixStream;
@@ -47,20 +50,24 @@ impl Drop for Running {
     }
 }
 
-/// Runs the machine until it panics; its memory replaces what was prepared. Returns the kernel's log.
-pub(crate) fn run(tools: &Tools, prepared: &mut Prepared, folder: &Path) -> String {
-    for file in ["qmp", "log", "memory"] {
+/// Runs the machine until it panics; its memory replaces what was prepared. Returns the kernel's log, and what was broken.
+pub(crate) fn run(tools: &Tools, prepared: &mut Prepared, injection: Option<Injection>, folder: &Path) -> (String, Option<Injected>) {
+    for file in ["qmp", "gdb", "log", "memory"] {
         let _ = std::fs::remove_file(folder.join(file));
     }
     std::fs::write(folder.join("boot"), &prepared.boot_file).unwrap();
     let mut command = tools.qemu();
     command.current_dir(folder).args(MACHINE).args(["-m", &format!("{}", RAM >> 20), "-kernel", "boot"]).stdin(Stdio::null());
+    if injection.is_some() {
+        command.args(["-S", "-gdb", "unix:gdb,server=on,wait=off"]);
+    }
     let _running = Running(command.spawn().unwrap());
     let mut monitor = Monitor::connect(&folder.join("qmp"));
+    let injected = injection.map(|injection| injection::inject(injection, prepared, &folder.join("gdb")));
     monitor.wait_for_stop();
     monitor.command("pmemsave", &json!({"val": 0, "size": RAM, "filename": "memory"}));
     prepared.guest.ram = std::fs::read(folder.join("memory")).unwrap();
-    std::fs::read_to_string(folder.join("log")).unwrap_or_default()
+    (std::fs::read_to_string(folder.join("log")).unwrap_or_default(), injected)
 }
 
 /// The machine protocol: one JSON object a line.

@@ -6,8 +6,10 @@
 
 mod collect;
 mod compile;
+mod gdb;
 mod guest;
 mod image;
+mod injection;
 mod kernel;
 mod machine;
 mod stories;
@@ -38,9 +40,9 @@ fn run(story: &stories::Story, tools: &tools::Tools, built: &compile::Built, wor
     std::fs::create_dir_all(&folder).unwrap();
     let start = std::time::Instant::now();
     let mut prepared = image::prepare(built, story.drivers);
-    let log = machine::run(tools, &mut prepared, &folder);
+    let (log, injected) = machine::run(tools, &mut prepared, story.injection, &folder);
     let crash = kernel::Crash::read(&prepared);
-    let truth = truth::of(story, &crash, &prepared, tools, built);
+    let truth = truth::of(story, &crash, &prepared, injected, built);
     println!(
         "{:<24} {:#x} {:x?} {:.1} s, log: {}",
         story.name,

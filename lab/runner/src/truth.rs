@@ -5,11 +5,10 @@ use crate::image::Prepared;
 use crate::kernel::Crash;
 use crate::stories::Story;
 use crate::symbols::{Place, place};
-use crate::tools::Tools;
-use bugcheck_synth::{Frame, Truth};
+use bugcheck_synth::{Frame, Injected, Truth};
 
 /// Puts the truth together.
-pub(crate) fn of(story: &Story, crash: &Crash, prepared: &Prepared, _tools: &Tools, built: &Built) -> Truth {
+pub(crate) fn of(story: &Story, crash: &Crash, prepared: &Prepared, injected: Option<Injected>, built: &Built) -> Truth {
     let places: Vec<(u64, Option<Place>)> =
         crash.true_stack.iter().enumerate().map(|(index, &ip)| (ip, place(ip, index > 0, prepared, built))).collect();
     let frame = |(ip, place): &(u64, Option<Place>)| {
@@ -26,7 +25,7 @@ pub(crate) fn of(story: &Story, crash: &Crash, prepared: &Prepared, _tools: &Too
         function: story.function.map(str::to_owned),
         source: story.mistake.map(|mistake| source_line(story, mistake, built)),
         victim: story.victim.map(str::to_owned),
-        injected: None,
+        injected,
         stack: places.iter().map(frame).collect(),
         expected_kind: story.kind.to_owned(),
         note: Some(story.what.to_owned()),

@@ -5,7 +5,7 @@ use crate::compile::Built;
 use crate::image::Prepared;
 use crate::kernel::Crash;
 use crate::stories::Story;
-use bugcheck_synth::{Arch, Driver, ExceptionRecord, Header, TriageDump, Truth, UnloadedDriver, filetime};
+use bugcheck_synth::{Arch, Driver, ExceptionRecord, Header, PhysicalDump, PhysicalKind, TriageDump, Truth, UnloadedDriver, filetime};
 use std::path::Path;
 
 /// A small dump is no larger than this.
@@ -20,6 +20,25 @@ pub(crate) fn dump(story: &Story, crash: &Crash, prepared: &Prepared, truth: Tru
     assert!(bytes.len() <= LARGEST, "{}: {} bytes", story.name, bytes.len());
     std::fs::write(out.join(format!("{}.dmp", story.name)), bytes).unwrap();
     std::fs::write(out.join(format!("{}.truth.json", story.name)), truth.json()).unwrap();
+    if story.physical {
+        let name = format!("{}-bitmap", story.name);
+        let truth = Truth { dump: format!("{name}.dmp"), ..truth };
+        std::fs::write(out.join(&truth.dump), bitmap(crash, prepared).bytes()).unwrap();
+        std::fs::write(out.join(format!("{name}.truth.json")), truth.json()).unwrap();
+    }
+}
+
+/// The same crash as a kernel dump with a bitmap of its pages: every page that is not empty, above the firmware's.
+fn bitmap(crash: &Crash, prepared: &Prepared) -> PhysicalDump {
+    let mut dump = PhysicalDump::new(Arch::X64, PhysicalKind::BitmapKernel);
+    let header = header(crash, prepared);
+    dump.header = Header { dump_type: dump.header.dump_type, mini_dump_fields: dump.header.mini_dump_fields, ..header };
+    for (frame, page) in prepared.guest.ram.chunks(0x1000).enumerate().skip(0x201) {
+        if page.iter().any(|&byte| byte != 0) {
+            dump.page(frame as u64, page);
+        }
+    }
+    dump
 }
 
 /// Copies the images and PDBs.
@@ -86,8 +105,7 @@ fn triage(crash: &Crash, prepared: &Prepared) -> TriageDump {
     dump.debugger_data = Some(guest.exact(dump.header.kd_debugger_data_block, 0x380));
     let sp = crash.register(0x98);
     // A double fault has a stack of its own; its page is what there is.
-    let own = (crash.stack_limit..crash.stack_base).contains(&sp);
-    let end = if own { crash.stack_base } else { (sp | 0xfff) + 1 };
+    let end = if collect::own_stack(crash) { crash.stack_base } else { (sp | 0xfff) + 1 };
     dump.call_stack(sp, &guest.exact(sp, usize::try_from(end - sp).unwrap()));
     dump.blocks.clear();
     for (address, bytes) in collect::blocks(crash, prepared) {
