@@ -16,6 +16,7 @@ cargo xtask COMMAND
             [--count N] [--seed S] [DUMP|FOLDER]...   (default: samples/ and the shared dumps, 2000 each)
   bench     measure the libraries [FILTER], then the program
   samples   write samples/ anew
+  lab       build the crash laboratory, crash its machines, write samples/lab/ anew [NAME]...
   schema    write docs/schema/ anew
 ";
 
@@ -28,6 +29,7 @@ fn main() -> ExitCode {
         "mutate" => mutate(&rest),
         "bench" => bench::run(&rest),
         "samples" => samples(),
+        "lab" => lab(&rest),
         "schema" => schema(),
         "" | "help" | "-h" | "--help" => {
             print!("{HELP}");
@@ -55,6 +57,11 @@ fn mutate(arguments: &[String]) -> Result<(), Failure> {
 /// Writes the JSON schema of the report anew.
 fn schema() -> Result<(), Failure> {
     run::step(cargo().args(["test", "--quiet", "--locked", "--package", "bugcheck-analysis", "--test", "schema"]).env("UPDATE_SCHEMA", "1"))
+}
+
+/// Lets the laboratory's machines crash again: all of them, or those named.
+fn lab(names: &[String]) -> Result<(), Failure> {
+    run::step(cargo().args(["run", "--quiet", "--locked", "--package", "bugcheck-lab", "--"]).args(names))
 }
 
 /// Writes the sample dumps anew.

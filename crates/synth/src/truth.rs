@@ -42,6 +42,8 @@ pub struct Truth {
     pub expected_kind: String,
     pub note: Option<String>,
     pub arch: Option<Arch>,
+    /// Which machine; `synthetic` if it is none.
+    pub machine: Option<String>,
 }
 
 /// A JSON string.
@@ -95,7 +97,7 @@ impl Truth {
                 .collect();
             members.push(("stack", format!("[\n{}\n  ]", frames.join(",\n"))));
         }
-        members.push(("machine", quoted("synthetic")));
+        members.push(("machine", quoted(self.machine.as_deref().unwrap_or("synthetic"))));
         members.push(("expected_kind", quoted(&self.expected_kind)));
         if let Some(note) = &self.note {
             members.push(("note", quoted(note)));

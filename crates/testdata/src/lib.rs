@@ -61,6 +61,18 @@ pub fn samples() -> Vec<PathBuf> {
     samples
 }
 
+/// The committed dumps of the crash laboratory (`lab/`), sorted by name, each with its truth beside it: a real processor's
+/// crashes, not written ones.
+///
+/// # Panics
+/// If the folder is gone.
+#[must_use]
+pub fn lab_samples() -> Vec<PathBuf> {
+    let samples = dumps_in(&root().join("samples/lab"));
+    assert!(!samples.is_empty(), "no dumps of the laboratory in the repository");
+    samples
+}
+
 /// The `NAME.truth.json` of the sample `NAME.dmp`.
 #[must_use]
 pub fn truth_of(sample: &Path) -> PathBuf {

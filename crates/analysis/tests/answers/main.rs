@@ -1,9 +1,11 @@
-//! Analyses against answers that somebody else gave: Windows' own records, WinDbg, rizin, and the causes of the samples.
+//! Analyses against answers that somebody else gave: Windows' own records, WinDbg, rizin, and the causes of the samples and of the
+//! laboratory's crashes.
 //!
 //! Where an answer is in a file, the test reads it from there.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
 mod buckets;
+mod lab;
 mod rizin;
 mod samples;
 mod symbols;

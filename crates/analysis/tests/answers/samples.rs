@@ -56,7 +56,7 @@ fn suspects_exclude_each_other() {
 }
 
 /// What a truth file says and the analysis does not.
-fn misses(analysis: &Analysis, truth: &Value) -> Vec<(&'static str, String)> {
+pub(crate) fn misses(analysis: &Analysis, truth: &Value) -> Vec<(&'static str, String)> {
     let mut misses = Vec::new();
     let first = analysis.suspects.first();
     if let Some(family) = truth["family"].as_str() {

@@ -1,0 +1,19 @@
+// The function driver of the device: it passes power requests on.
+#include "ntddk.h"
+
+static PDEVICE_OBJECT Lower;
+
+static NTSTATUS Power(PDEVICE_OBJECT Device, PIRP Irp) {
+    IoSkipCurrentIrpStackLocation(Irp);
+    return IofCallDriver(Lower, Irp);
+}
+
+NTSTATUS DriverEntry(PDRIVER_OBJECT DriverObject, PUNICODE_STRING RegistryPath) {
+    UNICODE_STRING Name;
+    PDEVICE_OBJECT Device;
+    DriverObject->MajorFunction[IRP_MJ_POWER] = Power;
+    RtlInitUnicodeString(&Name, L"\\Device\\LabBus0");
+    IoCreateDevice(DriverObject, 0, NULL, FILE_DEVICE_UNKNOWN, 0, FALSE, &Device);
+    Lower = IoAttachDeviceToDeviceStack(Device, IoGetDeviceByName(&Name));
+    return STATUS_SUCCESS;
+}
