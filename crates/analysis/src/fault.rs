@@ -272,12 +272,7 @@ fn page_fault_consistency(kernel: &Kernel<'_>, instruction: &Instruction, report
     if let Some(access) = instruction.accesses.iter().find(|access| covers(access)) {
         return Consistency::Consistent {
             computed: access.address,
-            why: format!(
-                "`{}` computes {} = {:#x}, the address that was reported",
-                instruction.text,
-                access.expression,
-                access.address.unwrap_or(reported)
-            ),
+            why: format!("`{}` computes {}, the address that was reported", instruction.text, sum(access).unwrap_or_default()),
         };
     }
     let unknown: Vec<&str> = instruction.accesses.iter().flat_map(|access| access.unknown.iter().map(String::as_str)).collect();
@@ -285,8 +280,7 @@ fn page_fault_consistency(kernel: &Kernel<'_>, instruction: &Instruction, report
         return Consistency::Unknown { why: format!("`{}` uses {}, which the dump does not have", instruction.text, unknown.join(", ")) };
     }
     let told = instruction.accesses.iter().find(touches).or(instruction.accesses.first());
-    let arithmetic: Vec<String> =
-        instruction.accesses.iter().filter_map(|access| Some(format!("{} = {:#x}", access.expression, access.address?))).collect();
+    let arithmetic: Vec<String> = instruction.accesses.iter().filter_map(sum).collect();
     Consistency::Inconsistent {
         computed: told.and_then(|access| access.address),
         why: format!("`{}` computes {}, but the processor reported a fault at {reported:#x}", instruction.text, arithmetic.join(" and ")),
@@ -345,8 +339,7 @@ fn protection_fault_consistency(kernel: &Kernel<'_>, instruction: &Instruction) 
         );
         return Consistency::Unknown { why };
     }
-    let arithmetic: Vec<String> =
-        instruction.accesses.iter().filter_map(|access| Some(format!("{} = {:#x}", access.expression, access.address?))).collect();
+    let arithmetic: Vec<String> = instruction.accesses.iter().filter_map(sum).collect();
     if arithmetic.is_empty() {
         return Consistency::Inconsistent {
             computed: None,
@@ -374,8 +367,7 @@ fn own_stack_consistency(kernel: &Kernel<'_>, instruction: &Instruction) -> Cons
     if !all_on_stack || raised || instruction.target.is_some() || instruction.nature != Nature::Ordinary {
         return Consistency::Unknown { why: "the address that was touched is not in this dump".into() };
     }
-    let arithmetic: Vec<String> =
-        accesses.iter().filter_map(|access| Some(format!("{} = {:#x}", access.expression, access.address?))).collect();
+    let arithmetic: Vec<String> = accesses.iter().filter_map(sum).collect();
     Consistency::Inconsistent {
         computed: accesses.first().and_then(|access| access.address),
         why: format!(
@@ -384,6 +376,12 @@ fn own_stack_consistency(kernel: &Kernel<'_>, instruction: &Instruction) -> Cons
             arithmetic.join(" and ")
         ),
     }
+}
+
+/// How an access computes its address, with the result: `rcx + 0x29 = 0xfffff800a56f0279`; an absolute address stands alone.
+fn sum(access: &Access) -> Option<String> {
+    let address = format!("{:#x}", access.address?);
+    Some(if access.expression == address { address } else { format!("{} = {address}", access.expression) })
 }
 
 /// Where an indirect branch goes.

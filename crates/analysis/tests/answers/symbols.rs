@@ -75,3 +75,27 @@ fn the_kernels_symbols_are_chosen_by_proof() {
     let other = with_sources(&dumps.join("r-Techsupport_training_bsods__d1.dmp"), &[data], &[]);
     assert!(other.stack.iter().all(|frame| frame.symbol.is_none()));
 }
+
+/// The driver of the article that the project began with, crashed for real in the laboratory: the stack ends in its source line.
+#[test]
+fn the_articles_driver_leads_to_its_source_line() {
+    let lab = bugcheck_testdata::root().join("samples/lab");
+    let symbols = [lab.join("symbols")];
+    let analysis = with_sources(&lab.join("article-7e.dmp"), &symbols, &symbols);
+    let top = &analysis.stack[0];
+    assert_eq!((top.module.as_deref(), top.symbol.as_deref()), (Some("article"), Some("DriverEntry")));
+    assert!(top.source.as_deref().is_some_and(|source| source.ends_with("article.c:12")), "{:?}", top.source);
+    let names: Vec<_> = analysis.stack.iter().filter_map(|frame| frame.symbol.as_deref()).collect();
+    assert_eq!(names.last(), Some(&"KiStartSystemThread"), "{names:?}");
+    assert!(analysis.stack.iter().skip(1).all(|frame| frame.trust == "unwind"));
+}
+
+#[test]
+fn a_flipped_bit_in_code_is_found_in_the_image() {
+    let lab = bugcheck_testdata::root().join("samples/lab");
+    let symbols = [lab.join("symbols")];
+    let analysis = with_sources(&lab.join("code-bit-3b.dmp"), &symbols, &symbols);
+    assert_eq!(analysis.suspects[0].subject, "memory");
+    assert_eq!(analysis.verdict.kind, "hardware");
+    assert!(analysis.suspects[0].evidence.iter().any(|piece| piece.id == "code-bit" && piece.text.contains("bit 3")));
+}
