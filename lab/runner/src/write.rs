@@ -28,6 +28,17 @@ pub(crate) fn dump(story: &Story, crash: &Crash, prepared: &Prepared, truth: Tru
     }
 }
 
+/// Writes all of memory as a full dump, for checks with other readers; too large to be committed.
+pub(crate) fn full(crash: &Crash, prepared: &Prepared, path: &Path) {
+    let mut dump = PhysicalDump::new(Arch::X64, PhysicalKind::Full);
+    let header = header(crash, prepared);
+    dump.header = Header { dump_type: dump.header.dump_type, mini_dump_fields: dump.header.mini_dump_fields, ..header };
+    for (frame, page) in prepared.guest.ram.chunks(0x1000).enumerate().skip(1) {
+        dump.page(frame as u64, page);
+    }
+    std::fs::write(path, dump.bytes()).unwrap();
+}
+
 /// The same crash as a kernel dump with a bitmap of its pages: every page that is not empty, above the firmware's.
 fn bitmap(crash: &Crash, prepared: &Prepared) -> PhysicalDump {
     let mut dump = PhysicalDump::new(Arch::X64, PhysicalKind::BitmapKernel);
