@@ -10,8 +10,8 @@ use std::path::Path;
 
 /// A small dump is no larger than this.
 const LARGEST: usize = 128 << 10;
-/// The machine's clock when it starts, and how long it claims to have been up.
-const CRASH_TIME: u64 = filetime(1_773_480_413);
+/// The machine's clock, which stands still, and how long it claims to have been up.
+pub(crate) const CRASH_TIME: u64 = filetime(1_773_480_413);
 const UP_TIME: u64 = 36_610_000_000;
 
 /// Writes `NAME.dmp` and `NAME.truth.json`.

@@ -57,6 +57,12 @@ fn asserted() -> Vec<(String, Option<String>, u64)> {
             all.push((parts[0].to_owned(), Some(parts[1].to_owned()), number(parts[2]).unwrap()));
         }
     }
+    for line in std::fs::read_to_string(folder.join("public.c")).unwrap().lines() {
+        let inside = line.trim().strip_prefix("X(_").and_then(|rest| rest.split_once(')'));
+        if let Some((name, size)) = inside.and_then(|(inside, _)| inside.split_once(',')) {
+            all.push((format!("_{name}"), None, number(size).unwrap()));
+        }
+    }
     let mut current = String::new();
     for line in std::fs::read_to_string(folder.join("ke.h")).unwrap().lines() {
         if let Some(name) = line.strip_prefix("typedef struct ").and_then(|rest| rest.strip_suffix(" {")) {
