@@ -19,11 +19,13 @@ LONG RtlpExecuteHandlerForException(EXCEPTION_RECORD *Record, PVOID Frame, CONTE
                                     EXCEPTION_ROUTINE *Handler);
 
 // What the compiler puts behind a function with __try: ranges, their filters, and where to go on.
+typedef struct _SCOPE_RECORD {
+    ULONG BeginAddress, EndAddress, HandlerAddress, JumpTarget;
+} SCOPE_RECORD;
+
 typedef struct _SCOPE_TABLE {
     ULONG Count;
-    struct {
-        ULONG BeginAddress, EndAddress, HandlerAddress, JumpTarget;
-    } ScopeRecord[];
+    SCOPE_RECORD ScopeRecord[];
 } SCOPE_TABLE;
 
 // The handler of C code. The filters in this kernel end in a bug check; none asks for its __except block to be run.

@@ -101,10 +101,14 @@ typedef struct _EPROCESS {
         AT(0x468, LARGE_INTEGER CreateTime);
         AT(0x540, PVOID InheritedFromUniqueProcessId);
         AT(0x550, PVOID Peb);
+        AT(0x558, PVOID Session);
+        AT(0x570, PVOID ObjectTable);
+        AT(0x580, PVOID WoW64Process);
         AT(0x5a8, UCHAR ImageFileName[15]);
         AT(0x5b7, UCHAR PriorityClass);
         AT(0x5e0, LIST_ENTRY ThreadListHead);
         AT(0x5f0, ULONG ActiveThreads);
+        AT(0x840, LARGE_INTEGER ExitTime);
         AT_SIZE(0xa40);
     };
 } __attribute__((aligned(16))) EPROCESS;

@@ -49,7 +49,7 @@ VOID MmUnloadSystemImage(KLDR_DATA_TABLE_ENTRY *Entry) {
     Unloaded->Name = Entry->BaseDllName;
     Unloaded->StartAddress = Entry->DllBase;
     Unloaded->EndAddress = (UCHAR *)Entry->DllBase + Entry->SizeOfImage;
-    Unloaded->CurrentTime.QuadPart = 134173217000000000ll;
+    Unloaded->CurrentTime.QuadPart = 134179534130000000ll;
     RemoveEntryList(&Entry->InLoadOrderLinks);
     MiUnmapPages((ULONG64)Entry->DllBase, (Entry->SizeOfImage + 0xfff) / 0x1000);
 }

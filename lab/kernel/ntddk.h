@@ -127,23 +127,39 @@ typedef struct _IO_STATUS_BLOCK {
     ULONG64 Information;
 } IO_STATUS_BLOCK;
 
+// Types inside of types have names of their own here: volatility3's PDB reader knows no nested ones.
+struct _POWER_PARAMETERS {
+    ULONG64 SystemContext, Type, State, ShutdownType;
+};
+
+struct _DEVICE_CONTROL_PARAMETERS {
+    ULONG64 OutputBufferLength, InputBufferLength, IoControlCode;
+    PVOID Type3InputBuffer;
+};
+
+union _IO_PARAMETERS {
+    ULONG64 Argument[4];
+    struct _POWER_PARAMETERS Power;
+    struct _DEVICE_CONTROL_PARAMETERS DeviceIoControl;
+};
+
 typedef struct _IO_STACK_LOCATION {
     UCHAR MajorFunction, MinorFunction, Flags, Control;
-    union {
-        ULONG64 Argument[4];
-        struct {
-            ULONG64 SystemContext, Type, State, ShutdownType;
-        } Power;
-        struct {
-            ULONG64 OutputBufferLength, InputBufferLength, IoControlCode;
-            PVOID Type3InputBuffer;
-        } DeviceIoControl;
-    } Parameters;
+    union _IO_PARAMETERS Parameters;
     PDEVICE_OBJECT DeviceObject;
     PVOID FileObject;
     IO_COMPLETION_ROUTINE *CompletionRoutine;
     PVOID Context;
 } IO_STACK_LOCATION, *PIO_STACK_LOCATION;
+
+struct _IRP_TAIL {
+    PVOID DriverContext[4];
+    PVOID Thread, AuxiliaryBuffer;
+    LIST_ENTRY ListEntry;
+    PIO_STACK_LOCATION CurrentStackLocation;
+    PVOID OriginalFileObject;
+    ULONG64 Spare;
+};
 
 struct _IRP {
     SHORT Type;
@@ -164,14 +180,7 @@ struct _IRP {
     KEVENT *UserEvent;
     ULONG64 Overlay[2];
     PVOID CancelRoutine, UserBuffer;
-    struct {
-        PVOID DriverContext[4];
-        PVOID Thread, AuxiliaryBuffer;
-        LIST_ENTRY ListEntry;
-        PIO_STACK_LOCATION CurrentStackLocation;
-        PVOID OriginalFileObject;
-        ULONG64 Spare;
-    } Tail;
+    struct _IRP_TAIL Tail;
 };
 
 static inline PIO_STACK_LOCATION IoGetCurrentIrpStackLocation(PIRP Irp) { return Irp->Tail.CurrentStackLocation; }

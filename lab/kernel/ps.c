@@ -13,7 +13,7 @@ static VOID PspInsertProcess(EPROCESS *Process, const CHAR *Name, ULONG64 Id) {
     Process->Pcb.Header.Type = 3;
     Process->Pcb.DirectoryTableBase = KiBootBlock.Cr3;
     Process->UniqueProcessId = (PVOID)Id;
-    Process->CreateTime.QuadPart = 134173216000000000ll;
+    Process->CreateTime.QuadPart = 134179503540000000ll;
     for (ULONG I = 0; Name[I] && I < 14; I++) Process->ImageFileName[I] = Name[I];
     Process->PriorityClass = 2;
     InitializeListHead((PLIST_ENTRY)&Process->Pcb.ThreadListHead);

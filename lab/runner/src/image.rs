@@ -90,6 +90,7 @@ fn shared_data(guest: &mut Guest) {
     let physical = guest.physical(SHARED_DATA).unwrap();
     guest.map_to(0x7ffe_0000, physical, Access { write: false, execute: false, user: true });
     let folder: Vec<u8> = "C:\\Windows".encode_utf16().flat_map(u16::to_le_bytes).collect();
+    let (low, high) = ((crate::write::CRASH_TIME & 0xffff_ffff) as u32, (crate::write::CRASH_TIME >> 32) as u32);
     let numbers: [(u64, u32); 8] = [
         (0x14, 0x2345_6780),
         (0x18, 0x01dc_b5a0),

@@ -56,4 +56,7 @@ fn run(story: &stories::Story, tools: &tools::Tools, built: &compile::Built, wor
     }
     assert_eq!(crash.code, story.code, "{}: another bug check than the story's", story.name);
     write::dump(story, &crash, &prepared, truth, out);
+    if story.physical {
+        write::full(&crash, &prepared, &folder.join("full.dmp"));
+    }
 }

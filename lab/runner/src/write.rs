@@ -10,8 +10,8 @@ use std::path::Path;
 
 /// A small dump is no larger than this.
 const LARGEST: usize = 128 << 10;
-/// The machine's clock when it starts, and how long it claims to have been up.
-const CRASH_TIME: u64 = filetime(1_773_480_413);
+/// The machine's clock, which stands still, and how long it claims to have been up.
+pub(crate) const CRASH_TIME: u64 = filetime(1_773_480_413);
 const UP_TIME: u64 = 36_610_000_000;
 
 /// Writes `NAME.dmp` and `NAME.truth.json`.
@@ -26,6 +26,17 @@ pub(crate) fn dump(story: &Story, crash: &Crash, prepared: &Prepared, truth: Tru
         std::fs::write(out.join(&truth.dump), bitmap(crash, prepared).bytes()).unwrap();
         std::fs::write(out.join(format!("{name}.truth.json")), truth.json()).unwrap();
     }
+}
+
+/// Writes all of memory as a full dump, for checks with other readers; too large to be committed.
+pub(crate) fn full(crash: &Crash, prepared: &Prepared, path: &Path) {
+    let mut dump = PhysicalDump::new(Arch::X64, PhysicalKind::Full);
+    let header = header(crash, prepared);
+    dump.header = Header { dump_type: dump.header.dump_type, mini_dump_fields: dump.header.mini_dump_fields, ..header };
+    for (frame, page) in prepared.guest.ram.chunks(0x1000).enumerate().skip(1) {
+        dump.page(frame as u64, page);
+    }
+    std::fs::write(path, dump.bytes()).unwrap();
 }
 
 /// The same crash as a kernel dump with a bitmap of its pages: every page that is not empty, above the firmware's.
