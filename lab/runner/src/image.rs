@@ -91,16 +91,8 @@ fn shared_data(guest: &mut Guest) {
     guest.map_to(0x7ffe_0000, physical, Access { write: false, execute: false, user: true });
     let folder: Vec<u8> = "C:\\Windows".encode_utf16().flat_map(u16::to_le_bytes).collect();
     let (low, high) = ((crate::write::CRASH_TIME & 0xffff_ffff) as u32, (crate::write::CRASH_TIME >> 32) as u32);
-    let numbers: [(u64, u32); 8] = [
-        (0x14, 0x2345_6780),
-        (0x18, 0x01dc_b5a0),
-        (0x1c, 0x01dc_b5a0),
-        (0x260, 19041),
-        (0x264, 1),
-        (0x268, 0x0101),
-        (0x26c, 10),
-        (0x270, 0),
-    ];
+    let numbers: [(u64, u32); 8] =
+        [(0x14, low), (0x18, high), (0x1c, high), (0x260, 19041), (0x264, 1), (0x268, 0x0101), (0x26c, 10), (0x270, 0)];
     guest.write(SHARED_DATA + 0x30, &folder);
     for (offset, number) in numbers {
         guest.write(SHARED_DATA + offset, &number.to_le_bytes());
