@@ -8,13 +8,14 @@ use std::path::{Path, PathBuf};
 /// Which crates of `crates/` a crate may depend on. Data flows one way; this table is the architecture.
 const MAY_DEPEND_ON: &[(&str, &[&str])] = &[
     ("dump", &[]),
+    ("symbols", &["dump"]),
     ("unwind", &["dump"]),
     ("kernel", &["dump", "unwind"]),
     ("knowledge", &[]),
     ("whea", &[]),
-    ("analysis", &["dump", "unwind", "kernel", "knowledge", "whea"]),
+    ("analysis", &["dump", "symbols", "unwind", "kernel", "knowledge", "whea"]),
     ("report", &["analysis", "knowledge"]),
-    ("cli", &["analysis", "dump", "knowledge", "report"]),
+    ("cli", &["analysis", "dump", "symbols", "knowledge", "report"]),
     ("synth", &[]),
     ("testdata", &[]),
 ];
@@ -23,10 +24,19 @@ const MAY_DEPEND_ON: &[(&str, &[&str])] = &[
 const FOR_TESTS: &[&str] = &["synth", "testdata"];
 
 /// The fuzz targets of each crate that reads what others wrote.
-const FUZZED: &[(&str, &[&str])] = &[("dump", &["dump", "context", "secondary"]), ("whea", &["cper"]), ("knowledge", &["explain"])];
+const FUZZED: &[(&str, &[&str])] = &[
+    ("dump", &["dump", "context", "secondary"]),
+    ("whea", &["cper"]),
+    ("knowledge", &["explain"]),
+    ("symbols", &["symbol_index", "isf", "pdb", "symbol_path", "cabinet", "symbol_identity"]),
+    ("unwind", &["unwind", "image"]),
+];
 
 /// The only file with `unsafe` in it.
 const UNSAFE: &str = "crates/dump/src/map.rs";
+
+/// The only folder that may open connections, and the feature of its crate without which it is not compiled.
+const NETWORK: (&str, &str) = ("crates/symbols/src/server/", "network");
 
 /// Files longer than this hold more than one thing.
 const LONGEST: usize = 700;
@@ -90,6 +100,24 @@ fn unsafe_code_is_in_one_file() {
         }
     }
     assert!(wrong.is_empty(), "{wrong}");
+}
+
+#[test]
+fn network_code_is_in_one_folder_and_a_choice() {
+    let (folder, feature) = NETWORK;
+    let manifest: toml::Table = read("crates/symbols/Cargo.toml").parse().unwrap();
+    assert!(manifest["features"].get("default").is_none(), "nothing turns the network on by itself");
+    assert!(manifest["dependencies"]["ureq"]["optional"].as_bool().unwrap());
+    assert!(read(&format!("{folder}mod.rs")).contains(&format!("#[cfg(feature = \"{feature}\")]\nmod client;")));
+    let mut wrong = String::new();
+    for file in sources().filter(|file| !file.starts_with(folder)) {
+        for word in ["std::net", "TcpStream", "UdpSocket", "ureq::", "reqwest"] {
+            if read(&file).contains(word) {
+                writeln!(wrong, "{file}: {word}").unwrap();
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "network code outside {folder}:\n{wrong}");
 }
 
 #[test]

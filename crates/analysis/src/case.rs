@@ -2,6 +2,7 @@
 
 use crate::fault::Examined;
 use crate::model::{Missing, Object};
+use crate::sources::Session;
 use crate::start::Start;
 use crate::suspects::{Subject, Suspects};
 use bugcheck_kernel::{Kernel, Module};
@@ -11,6 +12,8 @@ use bugcheck_unwind::{CallBefore, Frame, Trust};
 /// One dump under examination.
 pub(crate) struct Case<'a> {
     pub kernel: &'a Kernel<'a>,
+    /// Images and symbols, where there are any.
+    pub session: Option<&'a Session<'a>>,
     /// Without the minidump flag.
     pub code: u32,
     pub parameters: [u64; 4],

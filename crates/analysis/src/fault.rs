@@ -54,7 +54,7 @@ pub(crate) enum Oddity {
     /// It lies in the padding between two functions.
     Padding,
     /// The registers hold a pointer one bit away from a good one.
-    OneBit { what: String, value: u64, bit: u32, place: String },
+    OneBit { what: String, value: u64, bit: u32, place: String, copies: Copies },
     /// It lies inside another instruction.
     InsideAnother,
     /// A pointer with a single bit set: NULL with a flipped bit, perhaps.
@@ -65,6 +65,17 @@ pub(crate) enum Oddity {
     NoInstruction,
     /// A breakpoint or assertion was left in.
     Assertion,
+}
+
+/// What the memory of the dump holds of a pointer with a flipped bit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Copies {
+    /// The wrong value: it was wrong in memory.
+    Wrong,
+    /// Only the right value: it went wrong on its way into the register, or there.
+    Right,
+    /// Neither.
+    None,
 }
 
 /// A fault, examined.
@@ -261,12 +272,7 @@ fn page_fault_consistency(kernel: &Kernel<'_>, instruction: &Instruction, report
     if let Some(access) = instruction.accesses.iter().find(|access| covers(access)) {
         return Consistency::Consistent {
             computed: access.address,
-            why: format!(
-                "`{}` computes {} = {:#x}, the address that was reported",
-                instruction.text,
-                access.expression,
-                access.address.unwrap_or(reported)
-            ),
+            why: format!("`{}` computes {}, the address that was reported", instruction.text, sum(access).unwrap_or_default()),
         };
     }
     let unknown: Vec<&str> = instruction.accesses.iter().flat_map(|access| access.unknown.iter().map(String::as_str)).collect();
@@ -274,8 +280,7 @@ fn page_fault_consistency(kernel: &Kernel<'_>, instruction: &Instruction, report
         return Consistency::Unknown { why: format!("`{}` uses {}, which the dump does not have", instruction.text, unknown.join(", ")) };
     }
     let told = instruction.accesses.iter().find(touches).or(instruction.accesses.first());
-    let arithmetic: Vec<String> =
-        instruction.accesses.iter().filter_map(|access| Some(format!("{} = {:#x}", access.expression, access.address?))).collect();
+    let arithmetic: Vec<String> = instruction.accesses.iter().filter_map(sum).collect();
     Consistency::Inconsistent {
         computed: told.and_then(|access| access.address),
         why: format!("`{}` computes {}, but the processor reported a fault at {reported:#x}", instruction.text, arithmetic.join(" and ")),
@@ -334,8 +339,7 @@ fn protection_fault_consistency(kernel: &Kernel<'_>, instruction: &Instruction) 
         );
         return Consistency::Unknown { why };
     }
-    let arithmetic: Vec<String> =
-        instruction.accesses.iter().filter_map(|access| Some(format!("{} = {:#x}", access.expression, access.address?))).collect();
+    let arithmetic: Vec<String> = instruction.accesses.iter().filter_map(sum).collect();
     if arithmetic.is_empty() {
         return Consistency::Inconsistent {
             computed: None,
@@ -363,8 +367,7 @@ fn own_stack_consistency(kernel: &Kernel<'_>, instruction: &Instruction) -> Cons
     if !all_on_stack || raised || instruction.target.is_some() || instruction.nature != Nature::Ordinary {
         return Consistency::Unknown { why: "the address that was touched is not in this dump".into() };
     }
-    let arithmetic: Vec<String> =
-        accesses.iter().filter_map(|access| Some(format!("{} = {:#x}", access.expression, access.address?))).collect();
+    let arithmetic: Vec<String> = accesses.iter().filter_map(sum).collect();
     Consistency::Inconsistent {
         computed: accesses.first().and_then(|access| access.address),
         why: format!(
@@ -373,6 +376,12 @@ fn own_stack_consistency(kernel: &Kernel<'_>, instruction: &Instruction) -> Cons
             arithmetic.join(" and ")
         ),
     }
+}
+
+/// How an access computes its address, with the result: `rcx + 0x29 = 0xfffff800a56f0279`; an absolute address stands alone.
+fn sum(access: &Access) -> Option<String> {
+    let address = format!("{:#x}", access.address?);
+    Some(if access.expression == address { address } else { format!("{} = {address}", access.expression) })
 }
 
 /// Where an indirect branch goes.
@@ -449,9 +458,41 @@ fn oddities(kernel: &Kernel<'_>, examined: &Examined, registers: Option<&Registe
         && let Some((what, value, bit, place)) =
             candidates.into_iter().find_map(|(what, value)| one_bit_away(kernel, value).map(|(bit, place)| (what, value, bit, place)))
     {
-        found.push(Oddity::OneBit { what, value, bit, place });
+        let copies = copies(kernel, value, value ^ 1 << bit, registers.and_then(Registers::sp));
+        found.push(Oddity::OneBit { what, value, bit, place, copies });
     } else if let Some((what, value)) = candidates_with_lone_bit(examined, registers) {
         found.push(Oddity::LoneBit { what, value });
+    }
+    found
+}
+
+/// Looks for a pointer and its repaired form in the memory of the dump. What lies on the stack below the fault is left out: there
+/// the handling of the fault keeps its own copies of the registers.
+fn copies(kernel: &Kernel<'_>, wrong: u64, right: u64, sp: Option<u64>) -> Copies {
+    let handling = kernel.stack().start..sp.unwrap_or(u64::MAX);
+    let memory = kernel.memory();
+    let mut found = Copies::None;
+    for range in memory.ranges() {
+        let start = range.address.0;
+        if handling.contains(&start) && kernel.stack().contains(&start) && range.length as u64 <= handling.end.saturating_sub(start) {
+            continue;
+        }
+        let skip = (start.wrapping_neg() % 8) as usize;
+        let words = memory.bytes_of(range).get(skip..).unwrap_or_default().chunks_exact(8);
+        for (index, word) in words.enumerate() {
+            let value = word.iter().rev().fold(0_u64, |value, &byte| (value << 8) | u64::from(byte));
+            if value != wrong && value != right {
+                continue;
+            }
+            let address = start + (skip + 8 * index) as u64;
+            if handling.contains(&address) && kernel.stack().contains(&address) {
+                continue;
+            }
+            if value == wrong {
+                return Copies::Wrong;
+            }
+            found = Copies::Right;
+        }
     }
     found
 }

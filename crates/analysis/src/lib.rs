@@ -14,13 +14,16 @@ mod plan;
 mod recipes;
 mod redact;
 mod roles;
+pub mod score;
 mod signature;
+mod sources;
 mod start;
 mod suspects;
 mod system;
 mod verdict;
 
 pub use model::Analysis;
+pub use sources::{Sources, modules_needed, pdb_of_image};
 
 use bugcheck_dump::{Dump, DumpKind, Registers, Severity, VirtAddr};
 use bugcheck_kernel::{Kernel, Process, Thread};
@@ -30,35 +33,41 @@ use model::{
     BugCheckFacts, Consistency, Context, DumpFacts, Fault, Hex, InstructionFacts, ModuleFacts, Note, Os, ProcessFacts, Stack, StackFrame,
     Tool, UnloadedModule,
 };
+use sources::Session;
 use start::Start;
 
 /// How to analyse.
-#[derive(Clone, Copy, Debug)]
-pub struct Options {
+#[derive(Clone, Copy)]
+pub struct Options<'a> {
     /// Leave out what tells who somebody is: user names in paths, serial numbers.
     pub redact: bool,
+    /// Where images and symbols come from, if from anywhere.
+    pub sources: Option<&'a Sources>,
 }
 
-impl Default for Options {
+impl Default for Options<'_> {
     fn default() -> Self {
-        Self { redact: true }
+        Self { redact: true, sources: None }
     }
 }
 
 /// Analyses a dump. `path` is shown in the report as given.
 #[must_use]
-pub fn analyze(dump: &Dump, path: &str, options: Options) -> Analysis {
+pub fn analyze(dump: &Dump, path: &str, options: Options<'_>) -> Analysis {
     let kernel = Kernel::new(dump);
+    let session = options.sources.map(|sources| Session::new(&kernel, sources));
+    let view = View { kernel: &kernel, session: session.as_ref() };
     let header = dump.header();
     let parameters = header.bug_check.parameters;
     let base_code = bugcheck_knowledge::base_code(header.bug_check.code);
     let start = start::find(&kernel, base_code, &parameters);
-    let frames = faulting_frames(&kernel, &start);
+    let frames = faulting_frames(view, &start);
     let process = process(&kernel, options);
     let file = path.rsplit(['/', '\\']).next().unwrap_or(path).to_owned();
 
     let mut case = Case {
         kernel: &kernel,
+        session: session.as_ref(),
         code: base_code,
         parameters,
         fault: fault::examine(&kernel, &start, base_code, &parameters),
@@ -85,18 +94,19 @@ pub fn analyze(dump: &Dump, path: &str, options: Options) -> Analysis {
     let suspects = std::mem::take(&mut case.suspects).rank();
     let verdict = verdict::verdict(&case, known, live, &suspects);
     let plan = plan::plan(&kernel, &verdict.kind, &suspects, system.hypervisor.is_some());
-    let missing = verdict::missing(&case, &suspects);
+    let lacking = session.as_ref().map(|session| session.lacking(&frames));
+    let missing = verdict::missing(&case, &suspects, lacking.as_deref());
     let crash_seconds = header.system_time.map(bugcheck_dump::FileTime::unix_seconds);
-    let stack = shown(&kernel, &frames);
+    let stack = view.shown(&frames);
     Analysis {
         schema: "bugcheck.report/1",
         tool: Tool { name: "bugcheck", version: env!("CARGO_PKG_VERSION") },
         verdict,
         dump: dump_facts(dump, path, live),
         bugcheck: bug_check_facts(&kernel, known),
-        fault: case.fault.as_ref().map(|fault| fault_facts(&kernel, fault)),
+        fault: case.fault.as_ref().map(|fault| fault_facts(view, fault)),
         context: context(start.registers.as_ref(), start.origin.name()),
-        stacks: stacks(&kernel, &start, &stack, base_code, &parameters),
+        stacks: stacks(view, &start, &stack, base_code, &parameters),
         stack,
         modules: modules(&kernel, crash_seconds.unwrap_or(i64::MAX), options),
         unloaded_modules: kernel
@@ -118,40 +128,61 @@ pub fn analyze(dump: &Dump, path: &str, options: Options) -> Analysis {
     }
 }
 
+/// The dump with whatever images and symbols there are for it.
+#[derive(Clone, Copy)]
+struct View<'a> {
+    kernel: &'a Kernel<'a>,
+    session: Option<&'a Session<'a>>,
+}
+
+impl View<'_> {
+    /// The stack from a set of registers on.
+    fn walk(self, registers: &Registers) -> Vec<Frame> {
+        self.session.map_or_else(|| self.kernel.walk(registers), |session| session.walk(registers))
+    }
+
+    /// Frames as the report has them.
+    fn shown(self, frames: &[Frame]) -> Vec<StackFrame> {
+        let mut shown: Vec<StackFrame> = frames.iter().enumerate().map(|(index, frame)| stack_frame(self.kernel, index, frame)).collect();
+        if let Some(session) = self.session {
+            shown.iter_mut().for_each(|frame| session.name(frame));
+        }
+        shown
+    }
+}
+
 /// The frames a person wants: from the fault, or else from the bug check, or else whatever the stack bytes show.
-fn faulting_frames(kernel: &Kernel<'_>, start: &Start) -> Vec<Frame> {
-    let mut frames = start.registers.as_ref().map_or_else(Vec::new, |registers| kernel.walk(registers));
-    let stack = kernel.dump.triage().map(|triage| triage.call_stack);
+fn faulting_frames(view: View<'_>, start: &Start) -> Vec<Frame> {
+    let mut frames = start.registers.as_ref().map_or_else(Vec::new, |registers| view.walk(registers));
+    let stack = view.kernel.dump.triage().map(|triage| triage.call_stack);
     if let Some(stack) = stack.filter(|stack| frames.len() <= 1 && stack.length > 0) {
-        frames.extend(bugcheck_unwind::scan_from(kernel, kernel.dump.header().arch, stack.address.0));
+        frames.extend(bugcheck_unwind::scan_from(view.kernel, view.kernel.dump.header().arch, stack.address.0));
     }
     frames
 }
 
-fn shown(kernel: &Kernel<'_>, frames: &[Frame]) -> Vec<StackFrame> {
-    let frame = |(index, frame): (usize, &Frame)| {
-        let place = kernel.modules.find(frame.ip);
-        StackFrame {
-            index,
-            ip: Hex(frame.ip),
-            sp: Hex(frame.sp),
-            module: place.map(|place| place.module.name.clone()),
-            module_offset: place.map(|place| Hex(place.offset)),
-            symbol: None,
-            symbol_offset: None,
-            source: None,
-            trust: frame.trust.name(),
-            call_seen: match frame.call {
-                CallBefore::Seen => Some(true),
-                CallBefore::Unknown => Some(false),
-                CallBefore::Absent | CallBefore::NotAsked => None,
-            },
-        }
-    };
-    frames.iter().enumerate().map(frame).collect()
+fn stack_frame(kernel: &Kernel<'_>, index: usize, frame: &Frame) -> StackFrame {
+    let place = kernel.modules.find(frame.ip);
+    StackFrame {
+        index,
+        ip: Hex(frame.ip),
+        sp: Hex(frame.sp),
+        module: place.map(|place| place.module.name.clone()),
+        module_offset: place.map(|place| Hex(place.offset)),
+        symbol: None,
+        symbol_offset: None,
+        source: None,
+        inlined: Vec::new(),
+        trust: frame.trust.name(),
+        call_seen: match frame.call {
+            CallBefore::Seen => Some(true),
+            CallBefore::Unknown => Some(false),
+            CallBefore::Absent | CallBefore::NotAsked => None,
+        },
+    }
 }
 
-fn stacks(kernel: &Kernel<'_>, start: &Start, stack: &[StackFrame], base_code: u32, parameters: &[u64; 4]) -> Vec<Stack> {
+fn stacks(view: View<'_>, start: &Start, stack: &[StackFrame], base_code: u32, parameters: &[u64; 4]) -> Vec<Stack> {
     let mut stacks = Vec::new();
     let apart = start.at_fault || start.interrupted;
     if apart {
@@ -165,19 +196,20 @@ fn stacks(kernel: &Kernel<'_>, start: &Start, stack: &[StackFrame], base_code: u
     if let Some((registers, origin)) = &start.bug_check
         && (!apart || start.registers.as_ref() != Some(registers))
     {
-        let frames = if apart { shown(kernel, &kernel.walk(registers)) } else { stack.to_vec() };
+        let frames = if apart { view.shown(&view.walk(registers)) } else { stack.to_vec() };
         stacks.push(Stack { kind: "bugcheck", id: None, context: context(Some(registers), origin.name()), frames });
     }
     let thread_stack = |thread: Thread, kind, id| {
-        let frames = bugcheck_unwind::scan_from(kernel, kernel.dump.header().arch, thread.kernel_stack?);
-        (!frames.is_empty()).then(|| Stack { kind, id: Some(id), context: context(None, "none"), frames: shown(kernel, &frames) })
+        let frames = bugcheck_unwind::scan_from(view.kernel, view.kernel.dump.header().arch, thread.kernel_stack?);
+        (!frames.is_empty()).then(|| Stack { kind, id: Some(id), context: context(None, "none"), frames: view.shown(&frames) })
     };
     if base_code == 0x101 {
         let [_, _, prcb, number] = *parameters;
-        stacks.extend(running_on(kernel, prcb).and_then(|thread| thread_stack(thread, "cpu", number.to_string())));
+        stacks.extend(running_on(view.kernel, prcb).and_then(|thread| thread_stack(thread, "cpu", number.to_string())));
     }
     for address in roles::threads(base_code, parameters).iter().filter_map(|n| parameters.get(n - 1)) {
-        stacks.extend(thread_at(kernel, VirtAddr(*address)).and_then(|thread| thread_stack(thread, "thread", format!("{address:#x}"))));
+        stacks
+            .extend(thread_at(view.kernel, VirtAddr(*address)).and_then(|thread| thread_stack(thread, "thread", format!("{address:#x}"))));
     }
     stacks
 }
@@ -200,7 +232,7 @@ fn context(registers: Option<&Registers>, source: &'static str) -> Context {
     Context { source, registers }
 }
 
-fn fault_facts(kernel: &Kernel<'_>, fault: &fault::Examined) -> Fault {
+fn fault_facts(view: View<'_>, fault: &fault::Examined) -> Fault {
     let (verdict, computed, why) = match &fault.consistency {
         fault::Consistency::Consistent { computed, why } => ("consistent", *computed, why.clone()),
         fault::Consistency::Inconsistent { computed, why } => ("inconsistent", *computed, why.clone()),
@@ -212,7 +244,8 @@ fn fault_facts(kernel: &Kernel<'_>, fault: &fault::Examined) -> Fault {
         address: fault.address.map(Hex),
         address_class: fault.class.as_ref().map(address::Class::words),
         instruction_pointer: fault.ip.map(Hex),
-        location: fault.ip.and_then(|ip| kernel.modules.describe(ip)),
+        location: fault.ip.and_then(|ip| view.kernel.modules.describe(ip)),
+        symbol: fault.ip.and_then(|ip| view.session?.describe(ip)),
         instruction: fault.instruction.as_ref().map(|instruction| InstructionFacts {
             bytes: instruction.bytes.iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().join(" "),
             text: instruction.text.clone(),
@@ -222,7 +255,7 @@ fn fault_facts(kernel: &Kernel<'_>, fault: &fault::Examined) -> Fault {
     }
 }
 
-fn process(kernel: &Kernel<'_>, options: Options) -> Option<ProcessFacts> {
+fn process(kernel: &Kernel<'_>, options: Options<'_>) -> Option<ProcessFacts> {
     let dump = kernel.dump;
     let path = dump.blob(bugcheck_dump::secondary::PROCESS_PATH).and_then(bugcheck_dump::secondary::process_path);
     let triage = dump.triage()?;
@@ -240,7 +273,7 @@ fn process(kernel: &Kernel<'_>, options: Options) -> Option<ProcessFacts> {
     })
 }
 
-fn modules(kernel: &Kernel<'_>, crash_seconds: i64, options: Options) -> Vec<ModuleFacts> {
+fn modules(kernel: &Kernel<'_>, crash_seconds: i64, options: Options<'_>) -> Vec<ModuleFacts> {
     let facts = |module: &bugcheck_kernel::Module| {
         let known = case::known(module);
         let microsoft = known.map(bugcheck_knowledge::Module::is_microsoft);

@@ -197,6 +197,9 @@ pub struct Fault {
     /// The same as module and offset.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub location: Option<String>,
+    /// The same with the function's name, with symbols.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub symbol: Option<String>,
     /// The instruction.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub instruction: Option<InstructionFacts>,
@@ -270,6 +273,9 @@ pub struct StackFrame {
     /// File and line, with private symbols.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub source: Option<String>,
+    /// Functions inlined at that place, the innermost first.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub inlined: Vec<String>,
     /// `context`, `unwind`, `frame-pointer` or `scan`.
     pub trust: &'static str,
     /// For a return address: true if a call instruction was seen before it, false if that code is not in the dump.

@@ -17,7 +17,7 @@ pub(crate) fn verdict(case: &Case<'_>, known: Option<&BugCheck>, live: bool, sus
         let kind = if live { "live" } else { kind };
         return Verdict { kind: kind.into(), sentence: sentence.clone(), confidence: if certain { 0.97 } else { confidence } };
     }
-    let hardware = first.is_some_and(|first| first.family == "hardware" && first.confidence >= 0.5);
+    let hardware = first.is_some_and(|first| first.family == "hardware" && first.confidence >= 0.4);
     let kind = if live {
         "live"
     } else if hardware {
@@ -108,7 +108,7 @@ pub(crate) fn notes(case: &Case<'_>, has_bucket: bool) -> Vec<Note> {
 }
 
 /// What would make the answer better.
-pub(crate) fn missing(case: &Case<'_>, suspects: &[Suspect]) -> Vec<Missing> {
+pub(crate) fn missing(case: &Case<'_>, suspects: &[Suspect], lacking: Option<&[String]>) -> Vec<Missing> {
     let mut missing = case.missing.clone();
     if suspects.is_empty() && matches!(case.verdict.as_ref().map(|(kind, _)| *kind), Some("requested" | "test" | "live")) {
         return missing;
@@ -124,10 +124,14 @@ pub(crate) fn missing(case: &Case<'_>, suspects: &[Suspect]) -> Vec<Missing> {
         });
     }
     if case.frames.iter().any(|frame| frame.trust == bugcheck_unwind::Trust::Scan) {
+        let how = match lacking {
+            Some(lacking) if !lacking.is_empty() => format!("images and symbols of this build for {}", lacking.join(", ")),
+            _ => "symbols and images of this build, given with -y and -i (a symbol store, or the machine's own System32)".into(),
+        };
         missing.push(Missing {
             what: "function names and a proven stack".into(),
             why: "without Windows' images and symbols the stack is found by scanning: each frame is a candidate, some are left over from earlier calls".into(),
-            how: "symbols for this build, from Microsoft's public symbol server".into(),
+            how,
         });
     }
     missing

@@ -51,7 +51,7 @@ fn looks_like_dump(path: &Path) -> bool {
 }
 
 /// Analyses one file; the error is a line that names it and its reason.
-pub(crate) fn analyze(path: &Path, options: Options) -> Result<Analysis, String> {
+pub(crate) fn analyze(path: &Path, options: Options<'_>) -> Result<Analysis, String> {
     let shown = path.display().to_string();
     match Dump::open(path) {
         Ok(dump) => Ok(bugcheck_analysis::analyze(&dump, &shown, options)),
@@ -67,7 +67,7 @@ const BATCH: usize = 256;
 /// Analyses many files on all processors and hands the results over in input order.
 pub(crate) fn analyze_all<E>(
     files: &[PathBuf],
-    options: Options,
+    options: Options<'_>,
     progress: &dyn Fn(usize),
     mut each: impl FnMut(Result<Analysis, String>) -> Result<(), E>,
 ) -> Result<(), E> {

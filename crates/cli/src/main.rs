@@ -32,6 +32,15 @@ pub(crate) struct Common {
     /// Colours
     #[arg(long, global = true, value_enum, default_value = "auto", value_name = "WHEN")]
     color: output::Color,
+    /// Where symbols are: folders, symbol stores, Volatility ISF folders, joined by `;` as WinDbg writes them [env: _NT_SYMBOL_PATH]
+    #[arg(short = 'y', long, global = true, value_name = "SYMPATH")]
+    symbol_path: Option<String>,
+    /// Where images are, in the same form [env: _NT_EXECUTABLE_IMAGE_PATH]
+    #[arg(short = 'i', long, global = true, value_name = "IMAGEPATH")]
+    image_path: Option<String>,
+    /// Fetch missing symbols and images from servers (without one in the symbol path: Microsoft's)
+    #[arg(long, global = true)]
+    symbols_online: bool,
     /// Keep user names in paths and device serial numbers
     #[arg(long, global = true)]
     no_redact: bool,
@@ -42,6 +51,8 @@ enum Command {
     Analyze(commands::analyze::Analyze),
     Triage(commands::triage::Triage),
     Explain(commands::explain::Explain),
+    Score(commands::score::Score),
+    Symbols(commands::symbols::Symbols),
 }
 
 fn main() -> ExitCode {
@@ -50,6 +61,8 @@ fn main() -> ExitCode {
         Command::Analyze(analyze) => analyze.run(&cli.common),
         Command::Triage(triage) => triage.run(&cli.common),
         Command::Explain(explain) => explain.run(&cli.common),
+        Command::Score(score) => score.run(&cli.common),
+        Command::Symbols(symbols) => symbols.run(&cli.common),
     };
     match result {
         Ok(code) => code,

@@ -59,7 +59,7 @@ pub struct Driver {
 /// An entry of the list of drivers that had been unloaded.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UnloadedDriver {
-    /// The file name, cut by Windows to 12 characters.
+    /// The file name, of which Windows keeps 12 characters; a cut-off `.sys` is completed.
     pub image: String,
     /// First address of the range it had.
     pub start: VirtAddr,
@@ -309,12 +309,21 @@ fn unloaded_drivers(file: Fields<'_>, arch: Arch, at: usize) -> Vec<UnloadedDriv
             let entry = file.from(at.checked_add(width + index * size)?)?;
             let start_address = entry.pointer(start, width)?;
             Some(UnloadedDriver {
-                image: entry.utf16(name, 12).filter(|name| !name.is_empty())?,
+                image: whole_name(entry.utf16(name, 12).filter(|name| !name.is_empty())?),
                 start: VirtAddr(start_address),
                 end: VirtAddr(entry.pointer(start + width, width)?),
             })
         })
         .collect()
+}
+
+/// Windows keeps 12 characters of the name: an extension that was cut off in its middle can only have been this one.
+fn whole_name(name: String) -> String {
+    let cut = name.chars().count() == 12;
+    match [".sy", ".s", "."].into_iter().find_map(|end| name.strip_suffix(end)) {
+        Some(stem) if cut => format!("{stem}.sys"),
+        _ => name,
+    }
 }
 
 /// The table of data blocks: {u64 address, u32 offset, u32 size}. Public descriptions disagree on 32-bit dumps: some give them

@@ -104,7 +104,12 @@ fn happened(out: &mut String, analysis: &Analysis, style: Style) {
     let Some(fault) = &analysis.fault else { return };
     style.field(out, "Fault", &plain(&fault.explanation));
     if let Some(instruction) = &fault.instruction {
-        let place = fault.location.clone().or(fault.instruction_pointer.map(|ip| ip.to_string())).unwrap_or_default();
+        let place = fault
+            .symbol
+            .clone()
+            .or_else(|| fault.location.clone())
+            .or(fault.instruction_pointer.map(|ip| ip.to_string()))
+            .unwrap_or_default();
         style.field(out, "Instruction", &plain(&format!("{}   ({place}: {})", instruction.text, instruction.bytes)));
     }
     style.field(out, "Check", &plain(&format!("{}: {}", fault.consistency.verdict, fault.consistency.why)));
@@ -182,7 +187,8 @@ fn frame_line(frame: &StackFrame) -> String {
         ("scan", _) => "?",
         (trust, _) => trust,
     };
-    format!("{:02}  {:<34} {trust}", frame.index, plain(&place(frame)))
+    let source = frame.source.as_ref().map(|source| format!("  [{source}]")).unwrap_or_default();
+    format!("{:02}  {:<34} {trust}{}", frame.index, plain(&place(frame)), plain(&source))
 }
 
 fn machine(out: &mut String, analysis: &Analysis, style: Style) {
@@ -299,7 +305,7 @@ pub fn summary(analysis: &Analysis, style: Style) -> String {
         &plain(&format!("Verdict: {} ({}). {}", analysis.verdict.kind, percent(analysis.verdict.confidence), suspect_line(analysis))),
     );
     if let Some(fault) = &analysis.fault {
-        let place = fault.location.clone().unwrap_or_else(|| "unknown place".into());
+        let place = fault.symbol.clone().or_else(|| fault.location.clone()).unwrap_or_else(|| "unknown place".into());
         let text = fault.instruction.as_ref().map(|instruction| format!(": {}", instruction.text)).unwrap_or_default();
         style.paragraph(&mut out, "", &plain(&format!("At: {place}{text} ({})", fault.consistency.verdict)));
     }
@@ -332,6 +338,10 @@ fn summary_stack(frames: &[StackFrame]) -> Vec<String> {
 /// Where a frame is: module and offset, or the bare address.
 fn place(frame: &StackFrame) -> String {
     match (&frame.module, frame.module_offset) {
+        (Some(module), Some(_)) if frame.symbol.is_some() => {
+            let (symbol, offset) = (frame.symbol.as_deref().unwrap_or_default(), frame.symbol_offset.map_or(0, |offset| offset.0));
+            format!("{module}!{symbol}+{offset:#x}")
+        }
         (Some(module), Some(offset)) => format!("{module}+{offset}"),
         _ => frame.ip.to_string(),
     }

@@ -27,7 +27,8 @@ pub fn call_before(stack: &dyn Stack, arch: Arch, address: u64) -> CallBefore {
     if stack.read(start, &mut code) == LONGEST {
         let call = match arch {
             Arch::Arm64 => address.is_multiple_of(4) && is_arm64_call(code),
-            Arch::X64 | Arch::X86 => is_x86_call(stack, arch, address, code),
+            Arch::X64 => is_x86_call(stack, arch, address, code) || is_unpatched_call(stack, address, code),
+            Arch::X86 => is_x86_call(stack, arch, address, code),
         };
         return if call { CallBefore::Seen } else { CallBefore::Absent };
     }
@@ -37,6 +38,21 @@ pub fn call_before(stack: &dyn Stack, arch: Arch, address: u64) -> CallBefore {
         return CallBefore::Seen;
     }
     if arch == Arch::Arm64 && !address.is_multiple_of(4) { CallBefore::Absent } else { CallBefore::Unknown }
+}
+
+/// Where the call before a return address goes, if its code is there and says so.
+pub(crate) fn direct_target(stack: &dyn Stack, arch: Arch, address: u64) -> Option<u64> {
+    if arch == Arch::Arm64 {
+        let mut code = [0; 4];
+        let at = address.wrapping_sub(4);
+        let instruction = (stack.read(at, &mut code) == code.len()).then(|| u32::from_le_bytes(code))?;
+        // The 26-bit distance in instructions, its sign at the top.
+        let distance = i64::from((instruction << 6).cast_signed() >> 4);
+        return (instruction & 0xfc00_0000 == 0x9400_0000).then(|| at.wrapping_add_signed(distance));
+    }
+    let mut code = [0; 5];
+    let [0xe8, a, b, c, d] = (stack.read(address.wrapping_sub(5), &mut code) == code.len()).then_some(code)? else { return None };
+    Some(address.wrapping_add_signed(i32::from_le_bytes([a, b, c, d]).into()))
 }
 
 /// BL, BLR and the authenticated BLRAA family (Arm Architecture Reference Manual).
@@ -58,6 +74,22 @@ fn is_x86_call(stack: &dyn Stack, arch: Arch, address: u64, code: [u8; LONGEST])
         let (Some(0xff), Some(&modrm)) = (form.first(), form.get(1)) else { return false };
         modrm >> 3 & 7 == 2 && length == 2 + operand_bytes(modrm, form.get(2).copied())
     })
+}
+
+/// Code from an image file as the loader has not patched it yet. Where Windows uses retpolines or optimises imports, it
+/// replaces calls through pointers, and return addresses are those of what stands there instead: `FF 15` and a displacement
+/// (six bytes) become a relative call (five); `48 FF 15`, a displacement and a nop (twelve bytes) become a load and a relative
+/// call of the same length. Source: Microsoft's "Mitigating Spectre variant 2 with Retpoline on Windows"; the first form is
+/// verified on the stack of a real minidump.
+fn is_unpatched_call(stack: &dyn Stack, address: u64, code: [u8; LONGEST]) -> bool {
+    let mut import = [0; 12];
+    match code {
+        [_, _, _, 0xff, 0x15, ..] => true,
+        [_, _, _, 0x0f, 0x1f, 0x44, 0, 0] => {
+            stack.read(address.wrapping_sub(12), &mut import) == import.len() && import.starts_with(&[0x48, 0xff, 0x15])
+        }
+        _ => false,
+    }
 }
 
 /// A relative call must go somewhere that can be code, which most data that happens to hold an E8 does not.
@@ -121,12 +153,24 @@ mod tests {
             &[0x41, 0xff, 0x90, 0x10, 1, 0, 0], // call [r8+110h]
             &[0xff, 0x94, 0xc3, 0x10, 1, 0, 0], // call [rbx+rax*8+110h]
             &[0xff, 0x14, 0x25, 0, 0x10, 0, 0], // call [1000h]
+            &[0xff, 0x15, 0, 0x10, 0],          // call [rip+1000h], which the loader makes one byte shorter
+            &[0x48, 0xff, 0x15, 0, 0x10, 0, 0, 0x0f, 0x1f, 0x44, 0, 0],
         ] {
             assert_eq!(after(Arch::X64, call), CallBefore::Seen, "{call:02x?}");
         }
         assert_eq!(after(Arch::Arm64, &0x9400_0010_u32.to_le_bytes()), CallBefore::Seen); // bl
         assert_eq!(after(Arch::Arm64, &0xd63f_0100_u32.to_le_bytes()), CallBefore::Seen); // blr x8
         assert_eq!(after(Arch::Arm64, &0xd73f_0910_u32.to_le_bytes()), CallBefore::Seen); // blraa x8, x16
+    }
+
+    #[test]
+    fn direct_calls_say_where_they_go() {
+        let target = |arch, code: &[u8]| direct_target(&Code(code.to_vec()), arch, 0x1000 + code.len() as u64);
+        assert_eq!(target(Arch::X64, &[0xe8, 0xf0, 0xff, 0xff, 0xff]), Some(0xff5));
+        assert_eq!(target(Arch::X64, &[0x90, 0xff, 0x15, 0, 0, 0, 0]), None);
+        assert_eq!(target(Arch::Arm64, &0x9400_0010_u32.to_le_bytes()), Some(0x1040));
+        assert_eq!(target(Arch::Arm64, &0x97ff_ffff_u32.to_le_bytes()), Some(0xffc));
+        assert_eq!(target(Arch::Arm64, &0xd63f_0100_u32.to_le_bytes()), None);
     }
 
     #[test]

@@ -1,17 +1,33 @@
-//! Registers and memory → the frames of a call stack.
+//! Registers, memory and images → the frames of a call stack.
 //!
-//! Without images or symbols there are two ways up a stack, and every frame says which one found it: following saved frame
-//! pointers (ARM64 and x86 code keeps them), and scanning the stack for values that can only be return addresses. A scan
-//! cannot tell a live frame from what an earlier call left behind, so its frames are candidates, not facts.
+//! There are three ways up a stack, and every frame says which one found it. The image's own unwind data tells exactly where
+//! a function keeps what ([`unwind`]; x64 and ARM64 images carry it, for x86 a PDB may). Without images there are saved frame
+//! pointers, which ARM64 and x86 code keeps, and scanning the stack for values that can only be return addresses ([`walk`]).
+//! A scan cannot tell a live frame from what an earlier call left behind, so its frames are candidates, not facts.
 //!
-//! Where memory comes from is the caller's business: see [`Stack`].
+//! Where memory and images come from is the caller's business: see [`Stack`] and [`Images`].
 #![forbid(unsafe_code)]
 
+mod arm64;
 mod call;
+mod context;
+pub mod fuzz;
+mod image;
+pub mod pe;
+mod scan;
+mod step;
+#[cfg(test)]
+mod testing;
+mod walk;
+mod x64;
+pub mod x86;
 
 pub use call::{CallBefore, call_before};
-
-use bugcheck_dump::{Arch, Registers};
+pub use context::Context;
+pub use image::{Directory, Image, Images, Layout, MachineFrame, NoImages, ReadRva};
+pub use scan::{scan_from, walk};
+pub use step::{Break, Caller, Position, step};
+pub use walk::{End, UnwoundFrame, Walk, unwind};
 
 /// What a walk needs to know of the machine.
 pub trait Stack {
@@ -69,97 +85,3 @@ pub struct Frame {
 
 /// The most frames of one stack.
 pub const MOST_FRAMES: usize = 256;
-/// How far a scan looks: kernel stacks are 24 KiB on x64, 12 KiB on x86, more when expanded (up to 72 KiB and beyond).
-const FARTHEST: u64 = 0x2_0000;
-
-/// Walks up from `registers`.
-#[must_use]
-pub fn walk(stack: &dyn Stack, registers: &Registers) -> Vec<Frame> {
-    let arch = registers.arch();
-    let mut frames = Vec::new();
-    if let (Some(ip), sp) = (registers.ip(), registers.sp().unwrap_or(0)) {
-        frames.push(Frame { ip, sp, trust: Trust::Context, call: CallBefore::NotAsked });
-    }
-    let Some(sp) = registers.sp() else { return frames };
-    let mut resume = sp;
-    if arch != Arch::X64
-        && let Some(fp) = registers.fp()
-    {
-        frame_pointers(stack, arch, sp, fp, &mut frames);
-        resume = frames.last().map_or(sp, |frame| frame.sp.max(sp));
-    }
-    scan(stack, arch, resume, &mut frames);
-    frames
-}
-
-/// Scans for return addresses from `sp` on, for a stack of which only the bytes are known.
-#[must_use]
-pub fn scan_from(stack: &dyn Stack, arch: Arch, sp: u64) -> Vec<Frame> {
-    let mut frames = Vec::new();
-    scan(stack, arch, sp, &mut frames);
-    frames
-}
-
-/// Follows the chain of saved frame pointers: [fp] is the caller's, [fp + width] the return address.
-fn frame_pointers(stack: &dyn Stack, arch: Arch, sp: u64, fp: u64, frames: &mut Vec<Frame>) {
-    let width = arch.pointer_width() as u64;
-    let mut fp = fp;
-    let mut lowest = sp;
-    while frames.len() < MOST_FRAMES && fp >= lowest && fp - lowest < FARTHEST && fp.is_multiple_of(width) {
-        let (Some(next), Some(ip)) = (word(stack, arch, fp), word(stack, arch, fp.wrapping_add(width))) else { break };
-        let ip = strip_authentication(arch, ip);
-        if !stack.may_be_code(ip) {
-            break;
-        }
-        let call = call_before(stack, arch, ip);
-        if call == CallBefore::Absent {
-            break;
-        }
-        lowest = fp + 2 * width;
-        frames.push(Frame { ip, sp: lowest, trust: Trust::FramePointer, call });
-        fp = next;
-    }
-}
-
-fn scan(stack: &dyn Stack, arch: Arch, sp: u64, frames: &mut Vec<Frame>) {
-    let width = arch.pointer_width();
-    let mut address = sp & !(width as u64 - 1);
-    let end = address.saturating_add(FARTHEST);
-    let mut page = [0_u8; 0x1000];
-    while address < end && frames.len() < MOST_FRAMES {
-        let room = usize::try_from(0x1000 - address % 0x1000).unwrap_or(0x1000);
-        let Some(buffer) = page.get_mut(..room) else { break };
-        let length = stack.read(address, buffer);
-        for (index, slot) in buffer.get(..length).unwrap_or_default().chunks_exact(width).enumerate() {
-            let value = slot.iter().rev().fold(0_u64, |value, &byte| (value << 8) | u64::from(byte));
-            let ip = strip_authentication(arch, value);
-            if !stack.may_be_code(ip) {
-                continue;
-            }
-            let call = call_before(stack, arch, ip);
-            if call != CallBefore::Absent && frames.len() < MOST_FRAMES {
-                let sp = address + (index as u64 + 1) * width as u64;
-                frames.push(Frame { ip, sp, trust: Trust::Scan, call });
-            }
-        }
-        // A stack that overflowed has its pointer on the guard page: its bytes begin a little higher.
-        let skips_guard = length == 0 && frames.len() <= 1 && address.wrapping_sub(sp) < 0x4000;
-        if length < room && !skips_guard {
-            break;
-        }
-        let Some(next) = address.checked_add(room as u64) else { break };
-        address = next;
-    }
-}
-
-fn word(stack: &dyn Stack, arch: Arch, address: u64) -> Option<u64> {
-    let mut bytes = [0; 8];
-    let width = arch.pointer_width();
-    let slot = bytes.get_mut(..width)?;
-    (stack.read(address, slot) == width).then(|| u64::from_le_bytes(bytes))
-}
-
-/// ARM64 may sign return addresses in the bits above the address: bit 55 tells kernel from user, so put it back everywhere.
-fn strip_authentication(arch: Arch, value: u64) -> u64 {
-    if arch == Arch::Arm64 && value & (1 << 55) != 0 { value | 0xffff_0000_0000_0000 } else { value }
-}

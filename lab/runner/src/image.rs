@@ -91,16 +91,8 @@ fn shared_data(guest: &mut Guest) {
     guest.map_to(0x7ffe_0000, physical, Access { write: false, execute: false, user: true });
     let folder: Vec<u8> = "C:\\Windows".encode_utf16().flat_map(u16::to_le_bytes).collect();
     let (low, high) = ((crate::write::CRASH_TIME & 0xffff_ffff) as u32, (crate::write::CRASH_TIME >> 32) as u32);
-    let numbers: [(u64, u32); 8] = [
-        (0x14, 0x2345_6780),
-        (0x18, 0x01dc_b5a0),
-        (0x1c, 0x01dc_b5a0),
-        (0x260, 19041),
-        (0x264, 1),
-        (0x268, 0x0101),
-        (0x26c, 10),
-        (0x270, 0),
-    ];
+    let numbers: [(u64, u32); 8] =
+        [(0x14, low), (0x18, high), (0x1c, high), (0x260, 19041), (0x264, 1), (0x268, 0x0101), (0x26c, 10), (0x270, 0)];
     guest.write(SHARED_DATA + 0x30, &folder);
     for (offset, number) in numbers {
         guest.write(SHARED_DATA + offset, &number.to_le_bytes());
@@ -165,7 +157,11 @@ fn load(guest: &mut Guest, built: &Built, name: &str, base: u64, kernel: &BTreeM
         memory[address..address + length].copy_from_slice(&data[..length]);
         let flags = section.characteristics.get(LE);
         let pages = address / 0x1000..(address + section.virtual_size.get(LE) as usize).div_ceil(0x1000);
-        access[pages].fill(Access { write: flags & 0x8000_0000 != 0, execute: flags & 0x2000_0000 != 0, user: false });
+        access[pages].fill(Access {
+            write: flags.contains(object::pe::IMAGE_SCN_MEM_WRITE),
+            execute: flags.contains(object::pe::IMAGE_SCN_MEM_EXECUTE),
+            user: false,
+        });
     }
     relocate(&pe, &mut memory, base.wrapping_sub(optional.image_base.get(LE)));
     bind(&pe, &mut memory, kernel);

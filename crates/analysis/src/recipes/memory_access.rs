@@ -2,7 +2,7 @@
 
 use crate::address::Class;
 use crate::case::{Case, Seen, described, forwards, is_windows, known, subject};
-use crate::fault::{Consistency, IN_PAGE_ERROR, Oddity, Touch};
+use crate::fault::{Consistency, Copies, IN_PAGE_ERROR, Oddity, Touch};
 use crate::suspects::Subject;
 
 /// A fault of an instruction.
@@ -52,6 +52,7 @@ pub(super) fn run(case: &mut Case<'_>) {
     }
     firmware_evidence(case, &at);
     pointer_evidence(case, &at);
+    code_evidence(case, &at);
     oddity_evidence(case, &at);
     consistency_evidence(case, &at);
     if case.suspects.is_empty() {
@@ -107,6 +108,24 @@ fn firmware_evidence(case: &mut Case<'_>, at: &str) {
     }
 }
 
+/// The code that ran, held against the image it came from: one wrong bit is a fault of memory. Other differences say nothing:
+/// Windows itself patches calls when it loads an image.
+fn code_evidence(case: &mut Case<'_>, at: &str) {
+    let Some(ip) = case.fault.as_ref().and_then(|fault| fault.ip) else { return };
+    // The instruction itself and what led to it, within its page.
+    let around = ip.saturating_sub(64).max(ip & !0xfff)..ip.saturating_add(16).min(ip | 0xfff);
+    let Some(differences) = case.session.and_then(|session| session.code_differences(around)) else { return };
+    if let [(address, file, memory)] = *differences.as_slice()
+        && (file ^ memory).is_power_of_two()
+    {
+        let bit = (file ^ memory).trailing_zeros();
+        let text = format!("the code at {address:#x} is {memory:#04x} in memory and {file:#04x} in the image: bit {bit} of it flipped");
+        case.suspects.accuse(Subject::hardware("memory"), "code-bit", 0.9, text.clone(), at);
+        case.suspects.excuse_software("code-bit", 0.85, "the code that ran is not the code that was written", at);
+        case.verdict = Some(("hardware", format!("Hardware: {text}. Test the memory.")));
+    }
+}
+
 /// What the bad address says of who made it.
 fn pointer_evidence(case: &mut Case<'_>, at: &str) {
     let Some(fault) = &case.fault else { return };
@@ -154,10 +173,15 @@ fn oddity_evidence(case: &mut Case<'_>, at: &str) {
                     at,
                 );
             }
-            Oddity::OneBit { what, value, bit, place } => {
-                let text = format!("{what} = {value:#x} is one bit (bit {bit}) away from {place}: a flipped bit in memory");
-                case.suspects.accuse(Subject::hardware("memory"), "one-bit-pointer", 0.6, text, at);
-                case.suspects.accuse(Subject::hardware("cpu"), "one-bit-pointer", 0.1, "a pointer is off by exactly one bit", at);
+            Oddity::OneBit { what, value, bit, place, copies } => {
+                let (memory, cpu, where_from) = match copies {
+                    Copies::Wrong => (0.7, 0.05, "; memory holds the wrong value: a bit flipped there"),
+                    Copies::Right => (0.35, 0.5, "; memory holds the right value: the bit flipped on the way to the register, or in it"),
+                    Copies::None => (0.6, 0.1, ": a flipped bit in memory"),
+                };
+                let text = format!("{what} = {value:#x} is one bit (bit {bit}) away from {place}{where_from}");
+                case.suspects.accuse(Subject::hardware("memory"), "one-bit-pointer", memory, text.clone(), at);
+                case.suspects.accuse(Subject::hardware("cpu"), "one-bit-pointer", cpu, text, at);
                 case.suspects.excuse_software(
                     "one-bit-pointer",
                     0.45,

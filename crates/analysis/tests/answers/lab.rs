@@ -11,16 +11,12 @@ const KNOWN_MISSES: &[(&str, &str)] = &[
     // Only the image on disk tells that a byte of code is wrong.
     ("code-bit-3b", "kind"),
     ("code-bit-3b", "suspect"),
-    // A small dump keeps twelve letters of an unloaded driver's name.
-    ("lefttimer-ce", "suspect"),
-    ("pointer-bit-50", "kind"),
     // The entry is not in a small dump.
     ("pte-bit-50", "kind"),
     ("pte-bit-50", "suspect"),
     ("pte-bit-50-bitmap", "frames"),
     ("pte-bit-50-bitmap", "kind"),
     ("pte-bit-50-bitmap", "suspect"),
-    ("register-bit-50", "kind"),
     ("register-bit-50", "suspect"),
     // The culprit wrote long before, and nothing but what it wrote is left of it.
     ("spill-1e", "suspect"),

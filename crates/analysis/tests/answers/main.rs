@@ -8,6 +8,7 @@ mod buckets;
 mod lab;
 mod rizin;
 mod samples;
+mod symbols;
 mod training;
 mod windbg;
 mod windows;

@@ -43,7 +43,8 @@ impl Analyze {
                 }
             }
         };
-        let options = super::options(common);
+        let sources = super::sources(common);
+        let options = super::options(common, sources.as_ref());
         match inputs.files.as_slice() {
             // One dump needs no pool of threads.
             [file] => print(input::analyze(file, options))?,

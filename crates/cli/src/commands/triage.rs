@@ -52,7 +52,8 @@ impl Triage {
         let mut failures = inputs.failures.clone();
         let mut rows = Vec::new();
         let bar = progress(inputs.files.len());
-        input::analyze_all(&inputs.files, super::options(common), &|done| bar.inc(done as u64), |result| {
+        let sources = super::sources(common);
+        input::analyze_all(&inputs.files, super::options(common, sources.as_ref()), &|done| bar.inc(done as u64), |result| {
             match result {
                 Ok(analysis) if self.json => writeln!(out, "{}", json::line(&analysis))?,
                 Ok(analysis) => rows.push(table::Row::new(&analysis)),

@@ -4,6 +4,7 @@
 mod contract;
 mod inputs;
 mod snapshots;
+mod symbols;
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
@@ -20,9 +21,12 @@ struct Ran {
 fn program() -> Command {
     let mut program = Command::new(env!("CARGO_BIN_EXE_bugcheck"));
     program.current_dir(bugcheck_testdata::root()).stdin(Stdio::null());
-    for name in ["COLUMNS", "LINES", "NO_COLOR", "CLICOLOR_FORCE", "FORCE_COLOR", "TERM"] {
+    for name in ["COLUMNS", "LINES", "NO_COLOR", "CLICOLOR_FORCE", "FORCE_COLOR", "TERM", "_NT_SYMBOL_PATH", "_NT_EXECUTABLE_IMAGE_PATH"] {
         program.env_remove(name);
     }
+    // No store of the user's: what was once fetched there would change the reports.
+    let nowhere = Path::new(env!("CARGO_TARGET_TMPDIR")).join("no-cache");
+    program.env("XDG_CACHE_HOME", &nowhere).env("LOCALAPPDATA", &nowhere);
     program
 }
 

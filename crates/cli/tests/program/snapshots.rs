@@ -98,12 +98,26 @@ fn tables() {
 }
 
 #[test]
+fn scores() {
+    let with = |options: &[&str]| {
+        let mut arguments = words(&["score"]);
+        arguments.extend(words(options));
+        arguments.extend(samples());
+        arguments
+    };
+    compare([("score".to_owned(), with(&[])), ("score-verbose".to_owned(), with(&["-v"])), ("score-json".to_owned(), with(&["--json"]))]);
+}
+
+#[test]
 fn help() {
     compare([
         ("help".to_owned(), words(&["--help"])),
         ("help-analyze".to_owned(), words(&["analyze", "--help"])),
         ("help-triage".to_owned(), words(&["triage", "--help"])),
         ("help-explain".to_owned(), words(&["explain", "--help"])),
+        ("help-score".to_owned(), words(&["score", "--help"])),
+        ("help-symbols".to_owned(), words(&["symbols", "--help"])),
+        ("help-symbols-fetch".to_owned(), words(&["symbols", "fetch", "--help"])),
     ]);
 }
 
