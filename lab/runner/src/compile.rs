@@ -49,7 +49,7 @@ const LINK: &[&str] =
     &["/nologo", "/subsystem:native", "/debug", "/nodefaultlib", "/base:0x140000000", "/dynamicbase", "/brepro", "/pdbsourcepath:c:\\lab"];
 
 /// Builds the kernel, then every driver against it.
-pub(crate) fn everything(_tools: &Tools, sources: &Path, bin: &Path) -> Built {
+pub(crate) fn everything(sources: &Path, bin: &Path) -> Built {
     let _ = std::fs::remove_dir_all(bin);
     std::fs::create_dir_all(bin).unwrap();
     let built = Built { bin: bin.to_owned(), sources: sources.to_owned() };

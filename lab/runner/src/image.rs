@@ -157,7 +157,11 @@ fn load(guest: &mut Guest, built: &Built, name: &str, base: u64, kernel: &BTreeM
         memory[address..address + length].copy_from_slice(&data[..length]);
         let flags = section.characteristics.get(LE);
         let pages = address / 0x1000..(address + section.virtual_size.get(LE) as usize).div_ceil(0x1000);
-        access[pages].fill(Access { write: flags & 0x8000_0000 != 0, execute: flags & 0x2000_0000 != 0, user: false });
+        access[pages].fill(Access {
+            write: flags.contains(object::pe::IMAGE_SCN_MEM_WRITE),
+            execute: flags.contains(object::pe::IMAGE_SCN_MEM_EXECUTE),
+            user: false,
+        });
     }
     relocate(&pe, &mut memory, base.wrapping_sub(optional.image_base.get(LE)));
     bind(&pe, &mut memory, kernel);

@@ -25,7 +25,7 @@ fn main() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().unwrap();
     let work = root.join("target/lab");
     let tools = tools::find_or_install(&work);
-    let built = compile::everything(&tools, &root.join("lab"), &work.join("bin"));
+    let built = compile::everything(&root.join("lab"), &work.join("bin"));
     let out = root.join("samples/lab");
     std::fs::create_dir_all(out.join("symbols")).unwrap();
     for story in stories::ALL.iter().filter(|story| wanted.is_empty() || wanted.iter().any(|name| name == story.name)) {

@@ -59,7 +59,8 @@ pub(crate) fn find_or_install(work: &Path) -> Tools {
 
 fn install(packages: &[&str]) -> bool {
     let apt = |arguments: &[&str]| Command::new("apt-get").args(arguments).status().is_ok_and(|status| status.success());
-    apt(&["update", "-q"]) && apt(&[&["install", "-q", "-y", "--no-install-recommends"], packages].concat())
+    // Nothing that is there may go: QEMU's packages would throw out tools of another version.
+    apt(&["update", "-q"]) && apt(&[&["install", "-q", "-y", "--no-install-recommends", "--no-remove"], packages].concat())
 }
 
 fn apt_get(packages: &[&str]) {
