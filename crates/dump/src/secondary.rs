@@ -73,9 +73,9 @@ pub const BLAMED_DRIVER: BlobTag = BlobTag::new(0xfe96_ddbf, 0x850d, 0x4c4a, 0xa
 pub const BLACKBOX_PNP: BlobTag = BlobTag::new(0xb763_1941, 0x532a, 0x4cd6, 0xb1b1_edb5_917d_4557);
 /// What the logon process was doing.
 pub const BLACKBOX_WINLOGON: BlobTag = BlobTag::new(0x80cc_79cf, 0xa719, 0x4af1, 0xbf97_fe29_ff76_ebc1);
-/// Boot status data.
+/// Probably boot status data: no public document names the tag or its layout.
 pub const BLACKBOX_BSD: BlobTag = BlobTag::new(0x00af_e9c4, 0x940d, 0x4213, 0x8016_cd37_19b5_bc20);
-/// NTFS's own record.
+/// Probably NTFS's own record: no public document names the tag or its layout.
 pub const BLACKBOX_NTFS: BlobTag = BlobTag::new(0x4ee7_6bd8, 0x3cf4, 0x44a0, 0xa0ac_3937_643e_37a3);
 /// The hypervisor's CPUID leaves, in a virtual machine.
 pub const HYPERVISOR: BlobTag = BlobTag::new(0x7b58_1fa7, 0x81c2, 0x423f, 0xa65c_1266_fb10_603d);
@@ -92,8 +92,8 @@ const KNOWN: &[(BlobTag, &str)] = &[
     (BLAMED_DRIVER, "driver that Windows blames"),
     (BLACKBOX_PNP, "Plug and Play black box"),
     (BLACKBOX_WINLOGON, "Winlogon black box"),
-    (BLACKBOX_BSD, "boot status black box"),
-    (BLACKBOX_NTFS, "NTFS black box"),
+    (BLACKBOX_BSD, "probably the boot status black box"),
+    (BLACKBOX_NTFS, "probably the NTFS black box"),
     (HYPERVISOR, "hypervisor identification"),
     (BlobTag::new(0x270a_33fd, 0x3da6, 0x460d, 0xba89_3c1b_ae21_e39b), "DirectX kernel data"),
     (BlobTag::new(0x2b88_b710, 0xa751, 0x4f7c, 0xb06c_655e_cc50_decc), "event trace buffers"),
