@@ -8,7 +8,8 @@ use bugcheck_unwind::{Context, NoImages, Trust, unwind};
 use common::{Machine, data};
 
 /// (instruction pointer, stack pointer) of rizin's backtrace.
-fn expected(test: &str, text: &str) -> Vec<(u64, u64)> {
+fn expected(test: &str) -> Vec<(u64, u64)> {
+    let text = std::fs::read_to_string(data("expected/rizin_test_db_formats_dmp.txt").unwrap()).unwrap();
     let part = text.split("NAME=: ").find(|part| part.starts_with(test)).unwrap();
     let hex = |word: &str| u64::from_str_radix(word.trim_start_matches("0x"), 16).unwrap();
     let frame = |line: &str| {
@@ -18,14 +19,18 @@ fn expected(test: &str, text: &str) -> Vec<(u64, u64)> {
     part.lines().filter_map(frame).collect()
 }
 
-#[test]
-fn frames_of_drivers_whose_images_are_there_are_truly_unwound() {
-    let Some(dump) = data("dumps/rizinorg_rizin-testbins__triage_x64.dmp") else { return };
-    let mut machine = Machine::open(&dump);
+/// The x64 dump with the images of the two drivers on its stack.
+fn x64_machine() -> Option<Machine> {
+    let mut machine = Machine::open(&data("dumps/rizinorg_rizin-testbins__triage_x64.dmp")?);
     machine.add(&data("symbols/amdppm.sys/c9c030003b000/amdppm.sys").unwrap());
     machine.add(&data("symbols/Wdf01000.sys/a9a9d36ed1000/Wdf01000.sys").unwrap());
-    let text = std::fs::read_to_string(data("expected/rizin_test_db_formats_dmp.txt").unwrap()).unwrap();
-    let expected = expected("Triage Dump Debug x64", &text);
+    Some(machine)
+}
+
+#[test]
+fn frames_of_drivers_whose_images_are_there_are_truly_unwound() {
+    let Some(machine) = x64_machine() else { return };
+    let expected = expected("Triage Dump Debug x64");
     assert_eq!(expected.len(), 37);
 
     // The fourth parameter of 0x7E is the CONTEXT of the exception.
@@ -47,8 +52,7 @@ fn frames_of_drivers_whose_images_are_there_are_truly_unwound() {
 fn arm64_frames_without_images_are_those_of_the_frame_pointers() {
     let Some(dump) = data("dumps/rizinorg_rizin-testbins__triage_arm64.dmp") else { return };
     let machine = Machine::open(&dump);
-    let text = std::fs::read_to_string(data("expected/rizin_test_db_formats_dmp.txt").unwrap()).unwrap();
-    let expected = expected("Triage Dump Debug arm64", &text);
+    let expected = expected("Triage Dump Debug arm64");
     let registers = machine.dump.header_context().unwrap();
     let walk = unwind(&machine, &NoImages, &Context::from_registers(&registers));
     let found: Vec<_> = walk.frames.iter().map(|frame| (frame.frame.ip, frame.frame.sp)).collect();
@@ -60,12 +64,8 @@ fn arm64_frames_without_images_are_those_of_the_frame_pointers() {
 /// right below the trap, and would hide a frame if it were believed. The faulting instruction itself is no return address.
 #[test]
 fn a_walk_from_the_bug_check_misses_no_return_address() {
-    let Some(dump) = data("dumps/rizinorg_rizin-testbins__triage_x64.dmp") else { return };
-    let mut machine = Machine::open(&dump);
-    machine.add(&data("symbols/amdppm.sys/c9c030003b000/amdppm.sys").unwrap());
-    machine.add(&data("symbols/Wdf01000.sys/a9a9d36ed1000/Wdf01000.sys").unwrap());
-    let text = std::fs::read_to_string(data("expected/rizin_test_db_formats_dmp.txt").unwrap()).unwrap();
-    let expected = expected("Triage Dump Debug x64", &text);
+    let Some(machine) = x64_machine() else { return };
+    let expected = expected("Triage Dump Debug x64");
     let mut start = Context::new(Arch::X64);
     start.set_ip(expected[0].0);
     start.set_sp(machine.dump.triage().unwrap().header.top_of_stack);

@@ -182,20 +182,12 @@ impl SymbolIndex {
         let rvas = self.rvas();
         let nearest = below(rvas.get(..self.code)?, rva)?;
         let symbol = self.symbol(self.around(nearest, rva).unwrap_or(nearest))?;
-        if symbol.rva < lowest {
-            return None;
-        }
-        let offset = rva.checked_sub(symbol.rva)?;
-        let fit = match symbol.size {
-            Some(size) if offset < size => Fit::Inside,
-            Some(_) => Fit::Doubtful,
-            None => {
-                let data = rvas.get(self.code..)?;
-                let between = below(data, rva).and_then(|number| data.get(number)).is_some_and(|&at| u32::from_le_bytes(at) > symbol.rva);
-                if between { Fit::Doubtful } else { Fit::Nearest }
-            }
+        let nothing_between = || {
+            let data = rvas.get(self.code..)?;
+            let between = below(data, rva).and_then(|number| data.get(number)).is_some_and(|&at| u32::from_le_bytes(at) > symbol.rva);
+            Some(if between { Fit::Doubtful } else { Fit::Nearest })
         };
-        Some(SymbolAt { symbol, offset, fit })
+        placed(symbol, rva, lowest, nothing_between)
     }
 
     /// The function that a label of no known size lies in, if it is one of the few before it.
@@ -221,16 +213,7 @@ impl SymbolIndex {
             (Some(code), Some(data)) if data.rva > code.rva => data,
             (code, data) => code.or(data)?,
         };
-        if symbol.rva < lowest {
-            return None;
-        }
-        let offset = rva.checked_sub(symbol.rva)?;
-        let fit = match symbol.size {
-            Some(size) if offset < size => Fit::Inside,
-            Some(_) => Fit::Doubtful,
-            None => Fit::Nearest,
-        };
-        Some(SymbolAt { symbol, offset, fit })
+        placed(symbol, rva, lowest, || Some(Fit::Nearest))
     }
 
     /// Every name that begins at an address, the preferred one first, at most 64.
@@ -327,6 +310,21 @@ impl SymbolIndex {
             kind: SymbolKind::from_byte((info >> 28) as u8),
         })
     }
+}
+
+/// How an address lies to the name nearest below it, if that name stands in the same section, which starts at `lowest`.
+/// `unsized_fit` says how far a name without a size reaches.
+fn placed(symbol: Symbol<'_>, rva: u32, lowest: u32, unsized_fit: impl FnOnce() -> Option<Fit>) -> Option<SymbolAt<'_>> {
+    if symbol.rva < lowest {
+        return None;
+    }
+    let offset = rva.checked_sub(symbol.rva)?;
+    let fit = match symbol.size {
+        Some(size) if offset < size => Fit::Inside,
+        Some(_) => Fit::Doubtful,
+        None => unsized_fit()?,
+    };
+    Some(SymbolAt { symbol, offset, fit })
 }
 
 /// The number of the last address that is not above `rva`.
