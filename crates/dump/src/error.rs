@@ -46,10 +46,10 @@ pub enum Error {
         what: &'static str,
     },
     /// Something else.
-    #[error("not a Windows kernel dump: the first 8 bytes are {}, a dump begins with PAGEDU64 or PAGEDUMP", signature_text(magic))]
+    #[error("not a Windows kernel dump: the first {} bytes are {}, a dump begins with PAGEDU64 or PAGEDUMP", magic.len(), signature_text(magic))]
     NotADump {
-        /// The file's first bytes.
-        magic: [u8; 8],
+        /// The file's first bytes: eight, or all that there are.
+        magic: Vec<u8>,
     },
     /// The header names a processor that no supported Windows runs on.
     #[error(
@@ -63,10 +63,23 @@ pub enum Error {
     },
 }
 
-fn signature_text(magic: &[u8; 8]) -> String {
+fn signature_text(magic: &[u8]) -> String {
     if magic.iter().all(|byte| byte.is_ascii_graphic()) {
         magic.iter().map(|&byte| char::from(byte)).collect()
     } else {
         magic.iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().join(" ")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::Dump;
+
+    /// The message once filled up short files with zeros that they do not hold.
+    #[test]
+    fn a_file_shorter_than_a_signature_is_shown_as_it_is() {
+        let message = |bytes: &[u8]| Dump::from_bytes(bytes.to_vec()).err().map(|error| error.to_string()).unwrap_or_default();
+        assert!(message(&[0x50, 0x41, 0x01]).contains("the first 3 bytes are 50 41 01,"));
+        assert!(message(b"hello, world").contains("the first 8 bytes are 68 65 6c 6c 6f 2c 20 77,"));
     }
 }

@@ -315,8 +315,8 @@ fn layout(file: &[u8]) -> Result<&'static Layout, Error> {
     if file.is_empty() {
         return Err(Error::Empty);
     }
-    let magic: [u8; 8] = std::array::from_fn(|n| file.get(n).copied().unwrap_or(0));
-    match &magic {
+    let magic = file.get(..8).unwrap_or(file);
+    match magic {
         b"PAGEDU64" => Ok(&LAYOUT64),
         b"PAGEDUMP" => Ok(&LAYOUT32),
         [b'M', b'D', b'M', b'P', ..] => Err(Error::UserMinidump),
@@ -326,7 +326,7 @@ fn layout(file: &[u8]) -> Result<&'static Layout, Error> {
         [b'R', b'a', b'r', b'!', ..] => Err(Error::Packed { what: "RAR archive" }),
         [0x1f, 0x8b, ..] => Err(Error::Packed { what: "gzip file" }),
         _ if file.iter().all(|&byte| byte == 0) => Err(Error::AllZero { size: file.len() as u64 }),
-        _ => Err(Error::NotADump { magic }),
+        _ => Err(Error::NotADump { magic: magic.to_vec() }),
     }
 }
 
